@@ -1,0 +1,187 @@
+"""The run directory: the contract between commands (schema version 1, docs/run-directory.md).
+
+Files are replaced whole (temporary file, fsync, rename) or appended to by the line;
+a torn last line of an append-only file is dropped by every reader.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from rlsd_cli.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+STEP_FILE = re.compile(r"step-(\d{6})\.parquet$")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace ``path`` by ``data`` atomically: readers see the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by ``value`` as JSON, atomically."""
+    write_text(path, json.dumps(jsonable(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """Replace ``path`` by ``frame`` as parquet, atomically."""
+    import io
+
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def jsonable(value: Any) -> Any:
+    """Return ``value`` with NaN and infinities as None, so that strict JSON readers can read it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read an append-only JSON-lines file; a torn last line is dropped, any other bad line is an error.
+
+    Raises:
+        UserError: A line before the last is not a JSON object.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise ValueError
+        except ValueError:
+            if number == len(lines):
+                break
+            raise UserError(f"{path} is damaged at line {number}: restore the file or train the run again.") from None
+        records.append(record)
+    return records
+
+
+class RunDir:
+    """A run directory, opened for reading or created for writing."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunDir:
+        """Open an existing run.
+
+        Raises:
+            UserError: The path is no run directory, or was written by another schema version.
+        """
+        run = cls(path)
+        if not run.path.is_dir():
+            raise UserError(f"{path} does not exist: give the directory that `rlsd train` wrote.")
+        if not run.status_file.is_file() or not run.config_file.is_file():
+            raise UserError(
+                f"{path} is not a run directory (no config.yaml and status.json): "
+                "give the directory that `rlsd train` wrote."
+            )
+        version = run.status().get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"{path} has schema version {version}, this rlsd reads {SCHEMA_VERSION}: use the rlsd that wrote it."
+            )
+        return run
+
+    config_file = property(lambda self: self.path / "config.yaml")
+    status_file = property(lambda self: self.path / "status.json")
+    provenance_file = property(lambda self: self.path / "provenance.json")
+    metrics_file = property(lambda self: self.path / "metrics.jsonl")
+    completions_dir = property(lambda self: self.path / "completions")
+    credit_dir = property(lambda self: self.path / "credit")
+    checkpoints_dir = property(lambda self: self.path / "checkpoints")
+    model_dir = property(lambda self: self.path / "model")
+    eval_dir = property(lambda self: self.path / "eval")
+    leakage_dir = property(lambda self: self.path / "leakage")
+
+    def config(self) -> dict[str, Any]:
+        """Return config.yaml as a mapping.
+
+        Raises:
+            UserError: The file is not a YAML mapping.
+        """
+        try:
+            value = yaml.safe_load(self.config_file.read_text())
+        except (yaml.YAMLError, UnicodeDecodeError):
+            value = None
+        if not isinstance(value, dict):
+            raise UserError(f"{self.config_file} is not readable as YAML: restore it or train the run again.")
+        return value
+
+    def status(self) -> dict[str, Any]:
+        """Return status.json.
+
+        Raises:
+            UserError: The file is not a JSON object.
+        """
+        try:
+            value = json.loads(self.status_file.read_text())
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise UserError(f"{self.status_file} is damaged: restore it or train the run again.")
+        return value
+
+    def write_status(self, **fields: Any) -> None:
+        """Replace status.json, keeping the fields that are not given."""
+        status = self.status() if self.status_file.is_file() else {"schema_version": SCHEMA_VERSION}
+        write_json(self.status_file, {**status, **fields})
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of metrics.jsonl, oldest first.
+
+        Raises:
+            UserError: There is no metrics.jsonl, or it is damaged.
+        """
+        if not self.metrics_file.is_file():
+            raise UserError(f"{self.path} holds no metrics.jsonl yet: let the run train for a step first.")
+        return read_json_lines(self.metrics_file)
+
+    def step_files(self, directory: Path) -> Iterator[tuple[int, Path]]:
+        """Yield (step, path) of the ``step-NNNNNN.parquet`` files in ``directory``, in the order of the steps."""
+        for path in sorted(directory.glob("step-*.parquet")):
+            match = STEP_FILE.search(path.name)
+            if match:
+                yield int(match.group(1)), path
+
+    def discard_after(self, step: int) -> None:
+        """Drop metrics, completions and credit of steps after ``step``, so that a resumed run writes them again."""
+        if self.metrics_file.is_file():
+            kept = [record for record in read_json_lines(self.metrics_file) if record["step"] <= step]
+            write_text(self.metrics_file, "".join(json.dumps(record) + "\n" for record in kept))
+        for directory in (self.completions_dir, self.credit_dir):
+            for file_step, path in self.step_files(directory):
+                if file_step > step:
+                    path.unlink()
