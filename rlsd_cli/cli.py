@@ -1,0 +1,50 @@
+"""The `rlsd` command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rlsd_cli import __version__
+from rlsd_cli.errors import UserError
+
+app = typer.Typer(
+    name="rlsd",
+    help="Compare self-distillation with RL for language models: train, evaluate, audit for leakage, plot.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def show_version(value: bool) -> None:
+    """Print the version and leave."""
+    if value:
+        typer.echo(f"rlsd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a command."""
+
+
+def main() -> None:
+    """Run the command line; a `UserError` becomes one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"rlsd: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # `rlsd plot … | head` closes the pipe early: not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
