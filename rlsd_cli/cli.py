@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rlsd_cli import __version__
+from rlsd_cli.commands import train
 from rlsd_cli.errors import UserError
 
 app = typer.Typer(
@@ -35,6 +36,9 @@ def root(
     ] = False,
 ) -> None:
     """Hold the options that come before a command."""
+
+
+app.command("train")(train.train)
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ class Spec:
 SUITES: dict[str, Spec] = {
     "chain": Spec(),
     "long": Spec(operations=5),
-    "products": Spec(operations=3, symbols=("*",), low=2),
+    "no_plus": Spec(symbols=("-", "*")),
     "large": Spec(low=MODULUS // 2),
     "distractor": Spec(distractor=True),
 }

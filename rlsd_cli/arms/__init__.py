@@ -1,0 +1,55 @@
+"""The arms: one file each, and one line here. See docs/adding-an-arm.md."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rlsd_cli.config import Section, nearest
+from rlsd_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from rlsd_cli.training.context import RunContext
+
+ARMS = {
+    "grpo": "rlsd_cli.arms.grpo",
+    "opsd": "rlsd_cli.arms.opsd",
+    "rlsd": "rlsd_cli.arms.rlsd",
+}
+
+
+class NoOptions(Section):
+    """The objective of an arm that has no options of its own."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What the suite knows of an arm.
+
+    Attributes:
+        name: The value of ``--method``.
+        summary: One line for `rlsd arms`.
+        options: The pydantic section that ``objective`` must satisfy.
+        trainer: A function of a `RunContext` that returns a ready trainer.
+        defaults: Configuration that the arm's source prescribes, below presets.
+        needs_teacher: Whether the arm runs a teacher's pass.
+    """
+
+    name: str
+    summary: str
+    trainer: Any
+    options: type[Section] = NoOptions
+    defaults: dict[str, Any] = field(default_factory=dict)
+    needs_teacher: bool = True
+
+
+def load_arm(name: str) -> Arm:
+    """Return the arm ``name``; only its own module is imported.
+
+    Raises:
+        UserError: There is no such arm.
+    """
+    if name not in ARMS:
+        raise UserError(f"there is no method '{name}'{nearest(name, ARMS)}; methods: {', '.join(ARMS)}.")
+    return importlib.import_module(ARMS[name]).ARM

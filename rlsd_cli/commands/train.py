@@ -1,0 +1,61 @@
+"""`rlsd train`: one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlsd_cli import config as configuration
+
+WHAT, OUTPUT = "What to run", "Output"
+
+
+def train(
+    method: Annotated[
+        str | None, typer.Option("--method", "-m", help="The arm; `rlsd arms` lists them.", rich_help_panel=WHAT)
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Settings from experiments/PRESET/METHOD.yaml.", rich_help_panel=WHAT)
+    ] = "micro",
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file instead of a preset, for example a run's config.yaml.", rich_help_panel=WHAT),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.SUB=VALUE", help="Set one value; repeatable.", rich_help_panel=WHAT),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of data, sampling and probes.", rich_help_panel=WHAT)] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Run directory. Default: runs/PRESET/LABEL/seed-N.", rich_help_panel=OUTPUT)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output directory.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=OUTPUT)] = False,
+) -> None:
+    """Train one arm with one seed.
+
+    Examples:
+      rlsd train --method rlsd
+      rlsd train --method opsd --set objective.beta=1.0 --set label=opsd-reverse --seed 3
+    """
+    from rlsd_cli.arms import load_arm
+    from rlsd_cli.progress import TrainProgress
+    from rlsd_cli.training.run import train as run_training
+
+    flags = {key: value for key, value in (("method", method), ("seed", seed)) if value is not None}
+    if config is not None:
+        layer, source = configuration.read_yaml(config), str(config)
+    else:
+        chosen = method or "rlsd"
+        load_arm(chosen)  # an unknown method is told before a missing preset
+        layer, source = configuration.read_yaml(configuration.preset_file(preset, chosen)), f"preset '{preset}'"
+    sets = [configuration.parse_assignment(text) for text in assignments or []]
+    resolved = configuration.build([layer, flags, *sets], source if not sets else f"{source} with --set")
+    path = output_dir or Path("runs") / (config.stem if config else preset) / resolved.name / f"seed-{resolved.seed}"
+    with TrainProgress(resolved, path, quiet=quiet) as progress:
+        run_training(resolved, path, resume=resume, on_step=progress.update, say=progress.say)
+    progress.close_with_summary()

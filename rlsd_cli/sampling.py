@@ -1,0 +1,89 @@
+"""Sampling completions with transformers, for probes and for evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A batch of completions.
+
+    ``prompt_ids`` (B, P) is left-padded, ``completion_ids`` (B, T) right-padded; the masks are 1 on tokens.
+    """
+
+    prompt_ids: Tensor
+    prompt_mask: Tensor
+    completion_ids: Tensor
+    completion_mask: Tensor
+    texts: list[str]
+    truncated: list[bool]
+
+
+def encode(tokenizer: Any, prompts: list[Any]) -> tuple[Tensor, Tensor]:
+    """Return left-padded (ids, mask) of prompts, (B, P); chat messages go through the chat template."""
+    if not isinstance(prompts[0], str):
+        prompts = [
+            tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False) for prompt in prompts
+        ]
+    batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
+    return batch["input_ids"], batch["attention_mask"]
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    tokenizer: Any,
+    prompts: list[Any],
+    *,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    greedy: bool = False,
+) -> Samples:
+    """Sample one completion per prompt.
+
+    Args:
+        model: A bare transformers model; its mode (train or eval) is kept.
+        tokenizer: Pads on the left.
+        prompts: Texts or chats; repeat a prompt for several samples.
+        max_new_tokens: Budget of a completion.
+        temperature: Of the softmax.
+        greedy: Take the most probable token at each step instead of sampling.
+    """
+    ids, mask = (tensor.to(model.device) for tensor in encode(tokenizer, prompts))
+    choice = {"do_sample": False} if greedy else {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+    was_training = model.training
+    model.eval()
+    output = model.generate(
+        input_ids=ids,
+        attention_mask=mask,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        **choice,
+    )
+    model.train(was_training)
+    completion = output[:, ids.size(1) :]
+    ends = torch.tensor(stop_ids(model, tokenizer), device=completion.device)
+    is_end = torch.isin(completion, ends)
+    # A token counts up to and with the first end token.
+    completion_mask = (is_end.cumsum(dim=1) - is_end.long() == 0).long()
+    return Samples(
+        prompt_ids=ids,
+        prompt_mask=mask,
+        completion_ids=completion,
+        completion_mask=completion_mask,
+        texts=tokenizer.batch_decode(completion * completion_mask + tokenizer.pad_token_id * (1 - completion_mask),
+                                     skip_special_tokens=True),
+        truncated=(~is_end.any(dim=1)).tolist(),
+    )
+
+
+def stop_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Return the token ids that end a completion."""
+    configured = model.generation_config.eos_token_id
+    ids = configured if isinstance(configured, list) else [configured]
+    return [token for token in {*ids, tokenizer.eos_token_id} if token is not None]

@@ -1,0 +1,12 @@
+"""From the ``task`` section to a task."""
+
+from __future__ import annotations
+
+from rlsd_cli.config import TaskConfig
+from rlsd_cli.tasks.arithmetic import ArithmeticTask
+from rlsd_cli.tasks.base import Task
+
+
+def load_task(config: TaskConfig) -> Task:
+    """Return the configured task."""
+    return ArithmeticTask(config.operations)

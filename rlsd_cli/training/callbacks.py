@@ -1,0 +1,128 @@
+"""What happens beside training: metrics on disk, probes, progress, a clean stop on Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from transformers import TrainerCallback
+
+from rlsd_cli.artifacts import RunDir, jsonable
+from rlsd_cli.errors import UserError
+from rlsd_cli.training.probe import Probe
+
+# Written by the Trainer, and either not a metric of the step or said better elsewhere.
+DROPPED = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos"}
+
+
+class ProbeCallback(TrainerCallback):
+    """Probes the policy at its steps and adds the result to the step's metrics."""
+
+    def __init__(self, trainer: Any, probe: Probe) -> None:
+        self.trainer = trainer
+        self.probe = probe
+        self.pending: dict[str, float] = {}
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Probe when it is due."""
+        if self.probe.due(state.global_step):
+            model = self.trainer.accelerator.unwrap_model(self.trainer.model)
+            self.pending = self.probe.run(model, state.global_step, write=state.is_world_process_zero)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Hand the probe's metrics to the line of this step."""
+        if logs is not None and "loss" in logs:
+            logs.update(self.pending)
+            self.pending = {}
+
+
+class MetricsCallback(TrainerCallback):
+    """Appends a line per step to metrics.jsonl and keeps status.json current."""
+
+    def __init__(self, run_dir: RunDir, steps: int, timer: Any, on_step: Callable[[dict[str, Any]], None]) -> None:
+        self.run_dir = run_dir
+        self.steps = steps
+        self.timer = timer
+        self.on_step = on_step
+        self.started = 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Start the clock of the step."""
+        self.started = time.perf_counter()
+        if self.timer is not None:
+            self.timer.seconds.clear()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Write the line of the step that has ended."""
+        if logs is None or "loss" not in logs:
+            return
+        record = {"step": state.global_step, **{k: v for k, v in logs.items() if k not in DROPPED}}
+        record.pop("step_time", None)
+        record |= self._times()
+        self._stop_on_bad_numbers(record)
+        if state.is_world_process_zero:
+            with open(self.run_dir.metrics_file, "a", encoding="utf-8") as file:
+                file.write(json.dumps(jsonable(record)) + "\n")
+            self.run_dir.write_status(state="running", step=state.global_step, steps=self.steps)
+            self.on_step(record)
+
+    def _times(self) -> dict[str, float]:
+        total = time.perf_counter() - self.started
+        if self.timer is None:
+            return {"time/step_s": total}
+        parts = self.timer.seconds
+        update = total - parts["rollout"] - parts["teacher"]
+        return {
+            "time/step_s": total,
+            "time/rollout_s": parts["rollout"],
+            "time/teacher_s": parts["teacher"],
+            "time/update_s": update,
+        }
+
+    def _stop_on_bad_numbers(self, record: dict[str, Any]) -> None:
+        for key in ("loss", "grad_norm"):
+            value = record.get(key)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(
+                    f"{key} is {value} at step {record['step']}: training stopped; "
+                    f"lower train.learning_rate, or go on from the last checkpoint in {self.run_dir.checkpoints_dir}."
+                )
+
+
+class InterruptCallback(TrainerCallback):
+    """Ctrl-C (or SIGTERM) once: finish the step, save a checkpoint, leave. Twice: leave at once."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self.old: dict[int, Any] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take over the signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.old[number] = signal.signal(number, self._handle)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Give the signals back."""
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the former signal handlers back."""
+        for number, handler in self.old.items():
+            signal.signal(number, handler)
+        self.old = {}
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self.interrupted:
+            os._exit(130)
+        self.interrupted = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop after this step if asked to."""
+        if self.interrupted:
+            control.should_save = True
+            control.should_training_stop = True

@@ -1,0 +1,28 @@
+"""What an arm's trainer is built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import Dataset
+
+from rlsd_cli.artifacts import RunDir
+from rlsd_cli.config import RunConfig
+from rlsd_cli.tasks.base import Task
+
+
+@dataclass
+class RunContext:
+    """The parts of one run, ready to be wired into a trainer."""
+
+    config: RunConfig
+    run_dir: RunDir
+    task: Task
+    model: Any
+    tokenizer: Any
+    dataset: Dataset
+
+    def option(self, name: str) -> Any:
+        """Return an option of the arm's objective."""
+        return self.config.objective[name]

@@ -1,0 +1,196 @@
+"""The probe: the same held-out prompts at fixed steps, sampled by the policy and scored open-book.
+
+It is the same for every arm and touches neither the weights nor the random state of training,
+so arms can be compared on it, and a run with another probing interval learns the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlsd_cli.artifacts import write_parquet
+from rlsd_cli.divergences import kl_entries
+from rlsd_cli.leakage.detect import leaks
+from rlsd_cli.objectives import evidence_weight, group_advantage, rlsd_advantage
+from rlsd_cli.sampling import Samples, encode, sample
+from rlsd_cli.training.context import RunContext
+from rlsd_cli.training.data import as_text
+from rlsd_cli.training.distillation import CHUNK_ELEMENTS, last_hidden_states, logits_of
+
+PROBE_STREAM = -1  # run seeds start at 0, so no run trains on this stream
+PROBE_EPSILON_W = 0.2
+ROWS_PER_PASS = 32
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What both passes say of each completion token; every tensor is (B, T), in nats, 0 on padding."""
+
+    delta: Tensor
+    entropy: Tensor
+    kl_forward: Tensor
+    kl_reverse: Tensor
+
+
+@contextmanager
+def separate_randomness(seed: int) -> Iterator[None]:
+    """Run the block with its own random state and restore training's afterwards."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@torch.no_grad()
+def score(model: Any, samples: Samples, teacher_ids: Tensor, teacher_mask: Tensor, temperature: float) -> TokenScores:
+    """Score completions closed-book and open-book with the same model.
+
+    Args:
+        model: A bare transformers model.
+        samples: B completions of up to T tokens.
+        teacher_ids: (B, P') open-book prompts, left-padded.
+        teacher_mask: (B, P').
+        temperature: Of both softmaxes.
+    """
+    parts = [
+        _score_rows(model, samples, teacher_ids, teacher_mask, temperature, slice(start, start + ROWS_PER_PASS))
+        for start in range(0, len(samples.texts), ROWS_PER_PASS)
+    ]
+    return TokenScores(*(torch.cat([getattr(part, name) for part in parts]) for name in TokenScores.__annotations__))
+
+
+def _score_rows(
+    model: Any, samples: Samples, teacher_ids: Tensor, teacher_mask: Tensor, temperature: float, rows: slice
+) -> TokenScores:
+    ids, mask = samples.completion_ids[rows], samples.completion_mask[rows]
+    width = ids.size(1)
+
+    def hidden(prompt_ids: Tensor, prompt_mask: Tensor) -> Tensor:
+        with last_hidden_states(model) as captured:
+            model(
+                input_ids=torch.cat([prompt_ids[rows], ids], dim=1),
+                attention_mask=torch.cat([prompt_mask[rows], mask], dim=1),
+                logits_to_keep=1,
+            )
+        return captured[-1][:, -width - 1 : -1][mask.bool()]
+
+    student, teacher = hidden(samples.prompt_ids, samples.prompt_mask), hidden(teacher_ids, teacher_mask)
+    sampled = ids[mask.bool()].unsqueeze(1)
+    chunk = max(1, CHUNK_ELEMENTS // model.config.get_text_config().vocab_size)
+    columns: list[Tensor] = []
+    for start in range(0, sampled.size(0), chunk):
+        part = slice(start, start + chunk)
+        log_s = torch.log_softmax(logits_of(model, student[part], temperature), dim=-1)
+        log_t = torch.log_softmax(logits_of(model, teacher[part], temperature), dim=-1)
+        gain = (log_t.gather(1, sampled[part]) - log_s.gather(1, sampled[part])).squeeze(1)
+        entropy = -kl_entries(log_s, torch.zeros_like(log_s)).sum(dim=1)
+        forward, reverse = kl_entries(log_t, log_s).sum(dim=1), kl_entries(log_s, log_t).sum(dim=1)
+        columns.append(torch.stack([gain, entropy, forward, reverse]))
+    values = torch.cat(columns, dim=1)
+    grid = torch.zeros(mask.shape, dtype=values.dtype, device=values.device)
+    return TokenScores(*(grid.masked_scatter(mask.bool(), row) for row in values))
+
+
+class Probe:
+    """Samples and scores the probe prompts of a run."""
+
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        log = context.config.log
+        examples = [context.task.train_example(PROBE_STREAM, index) for index in range(log.probe_prompts)]
+        self.examples = [example for example in examples for _ in range(log.probe_group)]
+        kind = context.config.teacher.reference
+        self.references = [example.reference(kind) for example in self.examples]
+        self.teacher_prompts = [
+            context.task.teacher_prompt(example.prompt, reference)
+            for example, reference in zip(self.examples, self.references, strict=True)
+        ]
+
+    def due(self, step: int) -> bool:
+        """Tell whether the probe runs after ``step`` (0 is before training)."""
+        return step % self.context.config.log.probe_every == 0 or step == self.context.config.train.steps
+
+    def run(self, model: Any, step: int, write: bool = True) -> dict[str, float]:
+        """Probe the model after ``step`` and return the probe/* metrics.
+
+        Args:
+            model: A bare transformers model.
+            step: Optimisation steps done.
+            write: Whether this process writes credit/step-NNNNNN.parquet.
+        """
+        config, task, tokenizer = self.context.config, self.context.task, self.context.tokenizer
+        was_training = model.training
+        model.eval()
+        with separate_randomness(config.seed * 1_000_003 + step):
+            samples = sample(
+                model,
+                tokenizer,
+                [example.prompt for example in self.examples],
+                max_new_tokens=config.train.max_completion_tokens or task.max_completion_tokens,
+                temperature=config.train.temperature,
+            )
+        teacher_ids, teacher_mask = (tensor.to(model.device) for tensor in encode(tokenizer, self.teacher_prompts))
+        scores = score(model, samples, teacher_ids, teacher_mask, config.train.temperature)
+        model.train(was_training)
+        verdicts = [task.verify(t, e.answer) for t, e in zip(samples.texts, self.examples, strict=True)]
+        rewards = torch.tensor([float(verdict.correct) for verdict in verdicts])
+        advantage = group_advantage(rewards, config.log.probe_group)
+        if write:
+            self._write(step, samples, scores, verdicts, rewards, advantage)
+        mask, tokens = samples.completion_mask, samples.completion_mask.sum()
+        mentions = [leaks(t, as_text(e.prompt)) for t, e in zip(samples.texts, self.examples, strict=True)]
+        return {
+            "probe/accuracy": rewards.mean().item(),
+            "probe/leakage": sum(mentions) / len(mentions),
+            "probe/length": mask.sum(dim=1).float().mean().item(),
+            "probe/entropy": (scores.entropy.sum() / tokens).item(),
+            "probe/kl_forward": (scores.kl_forward.sum() / tokens).item(),
+            "probe/kl_reverse": (scores.kl_reverse.sum() / tokens).item(),
+        }
+
+    def _write(
+        self, step: int, samples: Samples, scores: TokenScores, verdicts: list[Any], rewards: Tensor, advantage: Tensor
+    ) -> None:
+        """Write the token-level credit of the probe's completions."""
+        import pandas as pd
+
+        delta = scores.delta.cpu()
+        weight = evidence_weight(advantage, delta, PROBE_EPSILON_W)
+        token_advantage = rlsd_advantage(advantage, delta, 1.0, PROBE_EPSILON_W)
+        lengths = samples.completion_mask.sum(dim=1).tolist()
+        tokenizer = self.context.tokenizer
+
+        def rows(values: Tensor) -> list[list[float]]:
+            return [row[:length].tolist() for row, length in zip(values.cpu().double(), lengths, strict=True)]
+
+        frame = pd.DataFrame(
+            {
+                "step": step,
+                "prompt_id": [example.id for example in self.examples],
+                "sample_id": [i % self.context.config.log.probe_group for i in range(len(self.examples))],
+                "prompt": [as_text(example.prompt) for example in self.examples],
+                "completion": samples.texts,
+                "reference": self.references,
+                "answer": [example.answer for example in self.examples],
+                "extracted": [verdict.extracted for verdict in verdicts],
+                "reward": rewards.tolist(),
+                "correct": [verdict.correct for verdict in verdicts],
+                "advantage": advantage.tolist(),
+                "tokens": [
+                    [tokenizer.decode([token]) for token in row[:length].tolist()]
+                    for row, length in zip(samples.completion_ids, lengths, strict=True)
+                ],
+                "delta": rows(delta),
+                "weight": rows(weight),
+                "token_advantage": rows(token_advantage),
+                "entropy": rows(scores.entropy),
+                "kl": rows(scores.kl_forward),
+            }
+        )
+        write_parquet(self.context.run_dir.credit_dir / f"step-{step:06d}.parquet", frame)

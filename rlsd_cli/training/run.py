@@ -1,0 +1,182 @@
+"""One training run from configuration to run directory."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlsd_cli import config as configuration
+from rlsd_cli.artifacts import RunDir, write_json, write_text
+from rlsd_cli.config import RunConfig
+from rlsd_cli.errors import UserError
+
+
+@contextmanager
+def locked(run_dir: RunDir) -> Iterator[None]:
+    """Hold the run directory for this process.
+
+    Raises:
+        UserError: Another process trains in it.
+    """
+    run_dir.path.mkdir(parents=True, exist_ok=True)
+    with open(run_dir.path / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another process is training in {run_dir.path}: wait for it or stop it.") from None
+        yield
+
+
+def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
+    """Claim a run directory: a new one, or with ``resume`` the one of the same run.
+
+    Raises:
+        UserError: The directory holds something else.
+    """
+    run_dir = RunDir(path)
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file: give a directory with --output-dir.")
+    occupied = path.is_dir() and any(child.name != ".lock" for child in path.iterdir())
+    if not occupied:
+        return run_dir
+    if not resume:
+        raise UserError(
+            f"{path} already holds files: add --resume to go on with the run in it, or give another --output-dir."
+        )
+    if run_dir.config_file.is_file() and run_dir.config() != yaml.safe_load(configuration.dump(config)):
+        raise UserError(f"{path} holds a run with another configuration: give another --output-dir.")
+    return RunDir.open(path) if run_dir.config_file.is_file() else run_dir
+
+
+def train(
+    config: RunConfig,
+    path: Path,
+    *,
+    resume: bool = False,
+    on_step: Callable[[dict[str, Any]], None] = lambda record: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> RunDir:
+    """Train one run, or go on with it.
+
+    Args:
+        config: The resolved configuration.
+        path: The run directory.
+        resume: Go on from the newest whole checkpoint in ``path``; a finished run is left as it is.
+        on_step: Called with each line of metrics.jsonl as it is written.
+        say: Called with a sentence when something is worth telling.
+
+    Raises:
+        UserError: The directory or the model can't be used, or training met NaN.
+    """
+    run_dir = prepare(path, config, resume)
+    try:
+        with locked(run_dir):
+            return _train_locked(config, run_dir, on_step, say)
+    except PermissionError as error:
+        raise UserError(f"{error.filename} cannot be written: check its permissions.") from None
+    except OSError as error:
+        if error.errno in (28, 122):  # no space, or over quota
+            raise UserError(f"the disk is full: free some room, then go on with --resume in {path}.") from None
+        raise
+
+
+def _train_locked(
+    config: RunConfig, run_dir: RunDir, on_step: Callable[[dict[str, Any]], None], say: Callable[[str], None]
+) -> RunDir:
+    if run_dir.status_file.is_file() and run_dir.status().get("state") == "complete":
+        say(f"{run_dir.path} is complete already; nothing to do.")
+        return run_dir
+
+    # Read when the libraries are imported: no look-ups on a hub for files that are here, no telemetry.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import torch
+
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    trainer, callbacks = build_trainer(config, run_dir, on_step)
+    checkpoint = find_checkpoint(run_dir, say)
+    begin(config, run_dir, checkpoint[0] if checkpoint else 0)
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint[1]) if checkpoint else None)
+    except BaseException as error:
+        run_dir.write_status(state="failed", error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        callbacks["interrupt"].restore()
+    if callbacks["interrupt"].interrupted:
+        run_dir.write_status(state="interrupted", step=trainer.state.global_step)
+        say(f"stopped after step {trainer.state.global_step}; go on with --resume.")
+        return run_dir
+    trainer.save_model(str(run_dir.model_dir))
+    run_dir.write_status(state="complete", step=config.train.steps, steps=config.train.steps, error=None)
+    return run_dir
+
+
+def build_trainer(
+    config: RunConfig, run_dir: RunDir, on_step: Callable[[dict[str, Any]], None]
+) -> tuple[Any, dict[str, Any]]:
+    """Return the arm's trainer, with our callbacks in place of the Trainer's printing, and the callbacks by name."""
+    from transformers import PrinterCallback, set_seed
+
+    from rlsd_cli.arms import load_arm
+    from rlsd_cli.models import load_model, load_tokenizer
+    from rlsd_cli.tasks.load import load_task
+    from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
+    from rlsd_cli.training.context import RunContext
+    from rlsd_cli.training.data import training_set
+    from rlsd_cli.training.probe import Probe
+
+    set_seed(config.seed)
+    task = load_task(config.task)
+    context = RunContext(
+        config=config,
+        run_dir=run_dir,
+        task=task,
+        model=load_model(config.model),
+        tokenizer=load_tokenizer(config.model.path),
+        dataset=training_set(config, task),
+    )
+    trainer = load_arm(config.method).trainer(context)
+    trainer.remove_callback(PrinterCallback)
+    callbacks = {
+        "probe": ProbeCallback(trainer, Probe(context)),
+        "metrics": MetricsCallback(run_dir, config.train.steps, getattr(trainer, "timer", None), on_step),
+        "interrupt": InterruptCallback(),
+    }
+    for callback in callbacks.values():
+        trainer.add_callback(callback)
+    return trainer, callbacks
+
+
+def find_checkpoint(run_dir: RunDir, say: Callable[[str], None]) -> tuple[int, Path] | None:
+    """Return the newest whole checkpoint; damaged ones are named."""
+    from rlsd_cli.training.checkpoints import checkpoints, newest_complete
+
+    newest = newest_complete(run_dir.checkpoints_dir)
+    for step, path in checkpoints(run_dir.checkpoints_dir):
+        if step > (newest[0] if newest else 0):
+            say(f"{path} was not written to its end; going on from {newest[1] if newest else 'the start'}.")
+    return newest
+
+
+def begin(config: RunConfig, run_dir: RunDir, step: int) -> None:
+    """Write what identifies the run, and drop records of steps that will be trained again."""
+    from rlsd_cli.provenance import attempt
+
+    if not run_dir.config_file.is_file():
+        write_text(run_dir.config_file, configuration.dump(config))
+    provenance: dict[str, Any] = {"schema_version": 1, "seed": config.seed, "attempts": []}
+    if run_dir.provenance_file.is_file():
+        provenance = json.loads(run_dir.provenance_file.read_text())
+    provenance["attempts"].append({**attempt(), "from_step": step})
+    write_json(run_dir.provenance_file, provenance)
+    run_dir.discard_after(step)
+    run_dir.write_status(state="running", step=step, steps=config.train.steps, error=None)

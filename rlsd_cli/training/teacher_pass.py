@@ -1,0 +1,93 @@
+"""The open-book pass: the same completions, scored under the teacher's prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import TrainerCallback
+from trl.trainer.utils import add_fused_lm_head, pad
+
+from rlsd_cli.teacher import build_teacher, same_device
+from rlsd_cli.training.context import RunContext
+from rlsd_cli.training.rollout import RolloutTrainer
+
+
+class TeacherCallback(TrainerCallback):
+    """Lets the teacher follow the policy after each optimisation step."""
+
+    def __init__(self, trainer: TeacherTrainer) -> None:
+        self.trainer = trainer
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Update the teacher."""
+        trainer = self.trainer
+        trainer.teacher.after_step(state.global_step, trainer.accelerator.unwrap_model(trainer.model))
+
+
+class TeacherTrainer(RolloutTrainer):
+    """A rollout trainer with a teacher. Arms use the scores; this class makes them.
+
+    The batch gains ``teacher_prompt_ids`` and ``teacher_prompt_mask`` (B, P', left-padded) and
+    ``has_reference`` (B,), 0 where a row has no privileged text: such rows have no teacher.
+    """
+
+    def __init__(self, context: RunContext, external_teacher: Any = None, **arguments: Any) -> None:
+        self.teacher = build_teacher(context.config.teacher, context.model, external_teacher)
+        super().__init__(context, **arguments)
+        module = self.teacher.model(self.model)
+        if module is not self.model:
+            same_device(self.teacher, self.model, self.accelerator.device)
+            add_fused_lm_head(module, temperature=self.temperature)
+        self.add_callback(TeacherCallback(self))
+
+    def privileged_texts(self, rows: list[dict[str, Any]]) -> list[str | None]:
+        """Return the reference of the configured kind; None where the data set has none."""
+        kind = self.context.config.teacher.reference
+        return [row[kind] or None for row in rows]
+
+    def teacher_prompts(self, rows: list[dict[str, Any]], texts: list[str | None]) -> list[Any]:
+        """Return the open-book prompts; a row without privileged text keeps the student's prompt."""
+        task = self.context.task
+        return [
+            row["prompt"] if text is None else task.teacher_prompt(row["prompt"], text)
+            for row, text in zip(rows, texts, strict=True)
+        ]
+
+    def prepare_teacher(self, rows: list[dict[str, Any]], texts: list[str | None], output: dict[str, Any]) -> None:
+        """Tokenize the open-book prompts by the student's own path and add them to the batch."""
+        with self.timer.part("teacher"):
+            ids, _, _ = self._tokenize_prompts(self.teacher_prompts(rows, texts))
+            tensors = [torch.tensor(row) for row in ids]
+            device = output["prompt_ids"].device
+            output["teacher_prompt_ids"] = pad(
+                tensors, padding_value=self._tokenizer.pad_token_id, padding_side="left"
+            ).to(device)
+            output["teacher_prompt_mask"] = pad(
+                [torch.ones_like(row) for row in tensors], padding_value=0, padding_side="left"
+            ).to(device)
+            output["has_reference"] = torch.tensor([text is not None for text in texts], device=device)
+
+    def teacher_inputs(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Return (input ids, attention mask) of the teacher's pass, both (B, P' + T)."""
+        ids = torch.cat([inputs["teacher_prompt_ids"], inputs["completion_ids"]], dim=1)
+        mask = torch.cat([inputs["teacher_prompt_mask"], inputs["completion_mask"]], dim=1)
+        return ids, mask
+
+    @torch.no_grad()
+    def teacher_logps(self, inputs: dict[str, Any]) -> Tensor:
+        """Return the teacher's log-probs of the sampled tokens, (B, T), at the sampling temperature."""
+        ids, mask = self.teacher_inputs(inputs)
+        with self.timer.part("teacher"):
+            logps, _, _ = self._get_per_token_logps_and_entropies(
+                self.teacher.model(self.model), ids, mask, inputs["completion_ids"].size(1)
+            )
+        return logps
+
+    def log_mean(self, name: str, values: Tensor, mask: Tensor) -> None:
+        """Log the mean of ``values`` (B, T) over the tokens in ``mask`` (B, T), over all processes."""
+        totals = torch.stack([(values * mask).sum(), mask.sum().to(values.dtype)])
+        total, count = self.accelerator.reduce(totals, reduction="sum").tolist()
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode][name].append(total / max(count, 1.0))
