@@ -1,0 +1,144 @@
+"""Find mentions of a reference, key or given answer in a completion. Pure functions, no heavy imports.
+
+>>> [hit.text for hit in find_mentions("So x = 7, which matches the reference solution.")]
+['reference solution']
+>>> leaks("the reference says 7 + 9 = 16 ; answer 16", prompt="question 7 + 9 ?")
+True
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlsd_cli.leakage.early import EARLY_RULE, early_answer
+from rlsd_cli.leakage.normalise import PARAGRAPH, lower, normalise
+from rlsd_cli.leakage.rules import Rule, RuleSet, load_rules
+
+REACH = 90  # characters on either side of an anchor that a pattern may use
+SENTENCE = 160  # longest stretch of a sentence that is searched for a negation or an ordinary use
+NEARBY = 240  # how far back an ordinary thing may have been introduced
+_STOPS = (". ", "! ", "? ", "; ", ": ", PARAGRAPH)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A span ``[start, end)`` of the completion that a rule matched; ``text`` is that span as it stands there."""
+
+    rule: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A hit and why it does not count: '' (it counts), 'prompt', 'negation' or 'ordinary'."""
+
+    hit: Hit
+    dismissed: str
+
+
+def find_mentions(completion: str, prompt: str = "", answer: str | None = None) -> list[Hit]:
+    """Return the hits that count, by their place in ``completion``.
+
+    Args:
+        completion: The text that the model wrote.
+        prompt: What the model saw. A mention that it explains is not a hit.
+        answer: The gold answer. If given, a hit of the rule `EARLY_RULE` marks an
+            answer asserted before any step derives it; it is no mention.
+    """
+    hits = [finding.hit for finding in examine(completion, prompt) if not finding.dismissed]
+    if answer:
+        span = early_answer(completion, answer, prompt)
+        if span:
+            hits.append(Hit(EARLY_RULE, *span, completion[slice(*span)]))
+            hits.sort(key=lambda hit: (hit.start, hit.end, hit.rule))
+    return hits
+
+
+def leaks(completion: str, prompt: str = "") -> bool:
+    """Tell whether ``completion`` mentions a reference that ``prompt`` does not explain (phrase rules only)."""
+    return any(not finding.dismissed for finding in examine(completion, prompt))
+
+
+def examine(completion: str, prompt: str = "") -> list[Finding]:
+    """Return every match of a phrase rule, also those that do not count, without overlaps.
+
+    Time is linear in the length of the text: patterns run only near an anchor, and
+    every repetition in them is bounded.
+    """
+    ruleset = load_rules()
+    lowered = lower(completion)
+    present = [rule for rule in ruleset.rules if any(anchor in lowered for anchor in rule.anchors)]
+    if not present:
+        return []
+    text = normalise(completion)
+    spans = [
+        (match.start(), -match.end(), rank)
+        for rank, rule in enumerate(present)
+        for low, high in windows(text, rule.anchors)
+        for pattern in rule.patterns
+        for match in pattern.finditer(text, low, high)
+    ]
+    if not spans:
+        return []
+    clean_prompt = normalise(prompt)
+    findings = []
+    covered = 0
+    for start, negative_end, rank in sorted(set(spans)):
+        end = -negative_end
+        if start < covered:
+            continue
+        covered = end
+        hit = Hit(present[rank].name, start, end, completion[start:end])
+        findings.append(Finding(hit, dismissal(text, (start, end), present[rank], ruleset, clean_prompt)))
+    return findings
+
+
+def windows(text: str, anchors: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return the stretches of ``text`` within `REACH` of an anchor, merged where they overlap."""
+    places = []
+    for anchor in anchors:
+        place = text.find(anchor)
+        while place >= 0:
+            places.append(place)
+            place = text.find(anchor, place + len(anchor))
+    merged: list[tuple[int, int]] = []
+    for place in sorted(places):
+        low, high = max(0, place - REACH), min(len(text), place + REACH)
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], high)
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def dismissal(text: str, span: tuple[int, int], rule: Rule, ruleset: RuleSet, prompt: str) -> str:
+    """Say why a match does not count, or return ''.
+
+    Args:
+        text: The whole normalised completion.
+        span: First character of the match, and one past its last.
+        rule: The rule that matched.
+        ruleset: All rules.
+        prompt: The normalised prompt.
+    """
+    if prompt and rule.explained.search(prompt):
+        return "prompt"
+    start, end = span
+    low, high = sentence(text, start, end)
+    if ruleset.negated_before.search(text, low, start) or ruleset.negated_after.match(text, end, high):
+        return "negation"
+    if rule.ordinary and rule.ordinary.search(text, low, high):
+        return "ordinary"
+    if rule.introduced and rule.introduced.search(text, max(0, start - NEARBY), start):
+        return "ordinary"
+    return ""
+
+
+def sentence(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the bounds of the sentence around ``text[start:end]``, at most `SENTENCE` characters either way."""
+    floor, ceiling = max(0, start - SENTENCE), min(len(text), end + SENTENCE)
+    low = max(text.rfind(stop, floor, start) for stop in _STOPS)
+    ends = [place for stop in _STOPS if (place := text.find(stop, end, ceiling)) >= 0]
+    return (low + 1 if low >= 0 else floor), min(ends, default=ceiling)

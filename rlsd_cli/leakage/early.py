@@ -1,0 +1,93 @@
+"""Answer before derivation: the gold answer is asserted first, and the steps that would derive it come after.
+
+A completion is marked if its first asserted answer is the gold answer, nothing
+before the assertion derives anything, and a derivation follows. A bare answer
+without any steps is not marked, and neither is an answer that the prompt shows.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from rlsd_cli.leakage.normalise import normalise
+
+EARLY_RULE = "answer_before_derivation"
+PREAMBLE_WORDS = 6  # words in sentences before the one that asserts: "Sure, here is the answer."
+CLAUSE_WORDS = 12  # words before the assertion within its own sentence: "Since we need to show that the"
+FOLLOWING_WORDS = 15  # words after it that count as a derivation where no formula does
+HEAD, LEAD = 4000, 400  # characters: what is read at all, and where an early assertion can begin
+
+_GAP = "[ ]{0,24}"
+_ASSERTION = re.compile(
+    r"\bboxed[ ]{1,24}(?:text[ ]{1,24})?"
+    r"|\banswers?[ ]{0,24}(?:[:=]|(?:is|was|says|must be|should be|will be|equals)\b(?:[ ]{0,24}:)?)[ ]{0,24}"
+    r"|\banswer[ ]{1,24}(?=[-\d])"
+)
+_HEDGE = re.compile(r"\b(?:suppose|assume|guess|guessing|if|let|maybe|perhaps|could|might|whether|try)\b")
+_STEP = re.compile(
+    rf"\w{_GAP}[=≡≈⇒→]{_GAP}[\w-]|\d{_GAP}[-+*/×·÷^]{_GAP}\d"
+    rf"|\d{_GAP}(?:equiv|approx|implies|cdot|times|le|ge|neq|div)[ ]{{1,24}}\w"
+)
+_SENTENCE_END = re.compile(r"[.!?:](?= )|\x1e")
+# What may not follow the value: "the answer is 3/4 of it" and "the answer is 12 times 2" do not assert 3 and 12.
+_GOES_ON = re.compile(
+    rf"\w|[.,]\d|{_GAP}(?:[-+*/^=<>×·÷]|(?:cdot|times|divided|more|less|plus|minus|over|pmod|frac|sqrt|pi)\b)"
+)
+_WORD = re.compile(r"\w+")
+_STYLE = re.compile(r"\\(?:text|mathrm|left|right|displaystyle)(?![a-z])|\\[,;! ]")
+
+
+def plain(answer: str) -> str:
+    r"""Return an answer as normalised text shows it, with single spaces.
+
+    >>> plain(r"$\\dfrac{3}{4}$"), plain("$1,024")
+    ('frac 3 4', '1024')
+    """
+    text = normalise(_STYLE.sub(" ", answer)).replace("dfrac", "frac").replace("tfrac", "frac")
+    return " ".join(re.sub(r"(?<=\d),(?=\d{3})", "", text).split()).strip(" .")
+
+
+@lru_cache(maxsize=4096)
+def value_pattern(gold: str) -> re.Pattern[str]:
+    """Compile a plain answer into a pattern over normalised text (thousands may be grouped)."""
+    words = [re.escape(word).replace("frac", "[dt]?frac") for word in gold.split()]
+    grouped = [re.sub(r"(?<=\d)(?=(?:\d{3})+$)", ",?", word) for word in words]
+    return re.compile(r"(?<![\w.-])" + _GAP.join(grouped))
+
+
+def shows(text: str, gold: str) -> bool:
+    """Tell whether ``text`` (normalised) contains the plain answer ``gold`` as a value of its own."""
+    return any(not re.match(r"\w|[.,]\d", text[m.end() : m.end() + 2]) for m in value_pattern(gold).finditer(text))
+
+
+def lead_is_short(lead: str) -> bool:
+    """Tell whether the text before an assertion is too short to derive anything."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(lead)]
+    cut = ends[-1] if ends else 0
+    return len(_WORD.findall(lead[:cut])) <= PREAMBLE_WORDS and len(_WORD.findall(lead[cut:])) <= CLAUSE_WORDS
+
+
+def early_answer(completion: str, answer: str, prompt: str = "") -> tuple[int, int] | None:
+    """Return the span of an answer that is asserted before anything derives it, or None.
+
+    Args:
+        completion: The text that the model wrote.
+        answer: The gold answer, as text.
+        prompt: What the model saw; an answer that stands there is not marked.
+    """
+    gold = plain(answer)
+    text = normalise(completion[:HEAD])
+    match = _ASSERTION.search(text, 0, LEAD)
+    if not gold or match is None:
+        return None
+    lead = text[: match.start()]
+    value = value_pattern(gold).match(text, match.end())
+    if value is None or _GOES_ON.match(text, value.end()):
+        return None
+    if _STEP.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead) or shows(normalise(prompt), gold):
+        return None
+    rest = text[value.end() :]
+    if not _STEP.search(rest) and len(_WORD.findall(rest)) < FOLLOWING_WORDS:
+        return None
+    return match.start(), value.end()
