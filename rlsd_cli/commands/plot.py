@@ -1,0 +1,139 @@
+"""`rlsd plot`: figures, tables and the report of a set of runs; token credit in the terminal."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rlsd_cli.errors import UserError
+
+WHAT, OUTPUT, CREDIT = "What to draw", "Output", "Token credit"
+
+
+def plot(
+    run_dirs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN_DIR…", help="Run directories, or directories that hold some.")
+    ] = None,
+    *,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(help="A figure or table by name, such as fig3a; repeatable. Default: all.", rich_help_panel=WHAT),
+    ] = None,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Default: results/ and the name of the one RUN_DIR.", rich_help_panel=OUTPUT)
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Of figures: pdf, png, svg, separated by commas.", rich_help_panel=OUTPUT)
+    ] = "pdf,png",
+    style: Annotated[
+        Literal["paper", "slides"], typer.Option(help="8 points at column width, or larger.", rich_help_panel=OUTPUT)
+    ] = "paper",
+    credit: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN_DIR", help="Show this run's token credit in the terminal.", rich_help_panel=CREDIT),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Probe prompt, by number from 0 or by id.", rich_help_panel=CREDIT)
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option(min=0, help="Probe step. Default: the last.", rich_help_panel=CREDIT)
+    ] = None,
+) -> None:
+    """Draw what the given runs allow, and say what they don't.
+
+    Examples:
+      rlsd plot runs/micro --output-dir results/micro
+      rlsd plot runs/micro --figure fig3a --figure table2 --format pdf,svg
+      rlsd plot --credit runs/micro/rlsd/seed-0 --prompt 3
+    """
+    if credit is not None:
+        if run_dirs:
+            raise UserError("give either run directories or --credit RUN_DIR, not both.")
+        show_credit(credit, prompt=prompt, step=step, output_dir=output_dir, formats=formats, style=style)
+        return
+    if prompt is not None or step is not None:
+        raise UserError("--prompt and --step choose what --credit RUN_DIR shows: add it.")
+    if not run_dirs:
+        raise UserError("name at least one run directory, such as runs/micro, or use --credit RUN_DIR.")
+    draw_all(run_dirs, figure or [], output_dir, formats, style)
+
+
+def draw_all(
+    run_dirs: list[Path], names: list[str], output_dir: Path | None, formats: str, style: Literal["paper", "slides"]
+) -> None:
+    """Render everything and print what was written and what was not."""
+    from rich.console import Console
+
+    from rlsd_cli.report.comparison import compare
+    from rlsd_cli.report.render import check_formats, check_names, render
+    from rlsd_cli.report.runs import find_runs
+
+    chosen, suffixes = check_names(names), check_formats(formats)
+    comparison = compare(find_runs(run_dirs))
+    only = run_dirs[0].resolve().name if len(run_dirs) == 1 else "plot"
+    output = output_dir or Path("results") / only
+    talk = Console(stderr=True)
+    with talk.status("drawing …") as status:
+        result = render(
+            comparison,
+            output,
+            names=chosen,
+            formats=suffixes,
+            style=style,
+            command=shlex.join(["rlsd", *sys.argv[1:]]) if sys.argv[1:2] == ["plot"] else "rlsd plot",
+            told=lambda name: status.update(f"drawing {name} …"),
+        )
+    for note in comparison.notes:
+        talk.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+    for each in result.shown:
+        for missing in each.partly:
+            talk.print(f"{each.name}: {missing}", markup=False, highlight=False, soft_wrap=True)
+    for name, reason in result.left_out:
+        talk.print(f"left out {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    for path in result.files:
+        typer.echo(path)
+    if not result.files:
+        raise UserError("these runs allow none of what was asked for; the reasons are above.")
+
+
+def show_credit(
+    run_dir: Path,
+    *,
+    prompt: str | None,
+    step: int | None,
+    output_dir: Path | None,
+    formats: str,
+    style: Literal["paper", "slides"],
+) -> None:
+    """Print the credit of one prompt's rollouts; with an output directory also write the picture and the page."""
+    from rich.console import Console
+
+    from rlsd_cli.artifacts import write_text
+    from rlsd_cli.report.credit.data import select
+    from rlsd_cli.report.credit.terminal import show
+    from rlsd_cli.report.credit.web import page
+    from rlsd_cli.report.figures.credit import draw_pair
+    from rlsd_cli.report.missing import Missing
+    from rlsd_cli.report.render import check_formats
+    from rlsd_cli.report.runs import open_run
+    from rlsd_cli.report.style import save, styled
+
+    suffixes = check_formats(formats)
+    try:
+        pair = select(open_run(run_dir), prompt, step)
+    except Missing as reason:
+        raise UserError(f"{reason}: train with probes (log.probe_every), or choose another run.") from None
+    show(pair, Console())
+    if output_dir is None:
+        return
+    name = f"credit-step-{pair.step:06d}"
+    with styled(style):
+        written = save(draw_pair(pair).figure, output_dir / name, suffixes)
+    web = output_dir / f"{name}.html"
+    write_text(web, page(pair))
+    for path in (*written, web):
+        typer.echo(path)

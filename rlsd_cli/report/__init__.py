@@ -1,0 +1,1 @@
+"""Figures, tables and the written report, from run directories alone."""

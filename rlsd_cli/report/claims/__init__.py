@@ -1,0 +1,117 @@
+"""The paper's claims, each judged on our runs by a stated rule: seen, not seen, undecided, or not tested.
+
+Intervals are 95 % Student-t intervals over training seeds unless a rule says otherwise, one per statement and not
+adjusted for their number. With one seed there is no interval, and every claim stays undecided.
+"""
+
+from __future__ import annotations
+
+from rlsd_cli.report.claims.base import LEAK_FREE, MARGIN, NOT_TESTED, Claim, Finding
+from rlsd_cli.report.claims.distillation import (
+    kl_of_opd_falls,
+    kl_stagnates,
+    leakage_order,
+    leakage_rises,
+    opsd_peaks,
+)
+from rlsd_cli.report.claims.policy import (
+    clip_ratio_stable,
+    mix_does_not_recover,
+    rlsd_above,
+    rlsd_does_not_leak,
+    rlsd_keeps_entropy,
+)
+from rlsd_cli.report.comparison import Comparison
+from rlsd_cli.report.missing import Missing
+
+__all__ = ["CLAIMS", "Claim", "Finding", "examine"]
+
+CLAIMS = (
+    Claim(
+        "opsd_peaks",
+        "OPSD peaks early, then falls",
+        "Fig. 1(a), 3(b)",
+        f"Reward by twentieths of the training; each seed's peak is read at the twentieth where the other seeds peak. "
+        f"Seen: rise to the peak and fall from it both above 0, the peak in the first half. Not seen: the fall is "
+        f"certainly at most {MARGIN}, or it never rises, or the peak lies late.",
+        opsd_peaks,
+    ),
+    Claim(
+        "leakage_rises",
+        "OPSD's leakage rises monotonically",
+        "Fig. 3(a)",
+        f"Leakage by tenths of the training. Seen: last minus first above 0 and no step from one tenth to the next "
+        f"certainly below −{MARGIN} (Bonferroni over the nine). Not seen: such a step, or no rise.",
+        leakage_rises,
+    ),
+    Claim(
+        "leakage_order",
+        "Leakage: teacher's top-1 above full above student's top-1",
+        "Fig. 3(a)",
+        "Mean leakage over the training, paired by seed. Seen: both differences above 0. Not seen: one at or below 0.",
+        leakage_order,
+    ),
+    Claim(
+        "kl_stagnates",
+        "OPSD's KL to its teacher stagnates",
+        "Fig. 3(c)",
+        "Divergence in the last twentieth over the first. Seen: certainly above 2/3. Not seen: certainly below.",
+        kl_stagnates,
+    ),
+    Claim(
+        "kl_of_opd_falls",
+        "OPD's KL to its external teacher falls",
+        "Fig. 3(c)",
+        "The same ratio. Seen: certainly below 2/3. Not seen: certainly above.",
+        kl_of_opd_falls,
+    ),
+    Claim(
+        "mix_does_not_recover",
+        "GRPO+OPSD does not recover: it ends below GRPO",
+        "Table 2",
+        "Mean accuracy over the suites, paired by question and seed, interval over both (reward in the last fifth "
+        "where nothing is evaluated). Seen: GRPO − GRPO+OPSD above 0. Not seen: at or below 0.",
+        mix_does_not_recover,
+    ),
+    Claim(
+        "rlsd_above",
+        "RLSD ends above GRPO",
+        "Fig. 1, 5(a), Table 2",
+        "The same for RLSD − GRPO.",
+        rlsd_above,
+    ),
+    Claim(
+        "rlsd_keeps_entropy",
+        "RLSD keeps entropy higher than GRPO",
+        "Fig. 5(b)",
+        "Mean entropy after the first fifth of the training, paired by seed. Seen: difference above 0. Not seen: at or "
+        "below 0.",
+        rlsd_keeps_entropy,
+    ),
+    Claim(
+        "clip_ratio_stable",
+        "The clip ratio of the evidence weights is stable",
+        "Fig. 5(c)",
+        "Share of clipped tokens, last fifth over first. Seen: certainly within a factor of 2 (the paper's moves "
+        "between 3 and 6 %). Not seen: certainly outside.",
+        clip_ratio_stable,
+    ),
+    Claim(
+        "rlsd_does_not_leak",
+        "RLSD does not leak",
+        "Table 1, 3",
+        f"Leakage in the last fifth. Seen: certainly at most {LEAK_FREE}. Not seen: certainly more.",
+        rlsd_does_not_leak,
+    ),
+)
+
+
+def examine(comparison: Comparison) -> list[tuple[Claim, Finding]]:
+    """Judge every claim; one that the runs can't speak to is "not tested", with the reason."""
+    results = []
+    for claim in CLAIMS:
+        try:
+            results.append((claim, claim.examine(comparison)))
+        except Missing as reason:
+            results.append((claim, Finding(NOT_TESTED, str(reason))))
+    return results

@@ -1,0 +1,157 @@
+"""REPORT.md: verdicts on the paper's claims, figures, tables, the paper's numbers beside, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlsd_cli.report.claims import examine
+from rlsd_cli.report.comparison import Comparison, Variant, settings
+from rlsd_cli.report.reported import paper, reported_figure1b, reported_table2
+from rlsd_cli.report.style import in_order
+from rlsd_cli.report.table import Cell, Table
+
+if TYPE_CHECKING:
+    from rlsd_cli.report.render import Shown
+
+SHOWN_SETTINGS = (
+    "model.path",
+    "task.name",
+    "task.operations",
+    "train.steps",
+    "train.prompts_per_step",
+    "train.group_size",
+    "train.temperature",
+)
+
+
+def _setup(variants: Sequence[Variant]) -> str:
+    first = settings(variants[0].runs[0].config)
+    common = [
+        f"{key} {first[key]}"
+        for key in SHOWN_SETTINGS
+        if key in first and all(settings(v.runs[0].config).get(key) == first[key] for v in variants)
+    ]
+    rows = []
+    for variant in variants:
+        own = settings(variant.runs[0].config)
+        steps = sorted({run.step for run in variant.runs})
+        cells = [
+            variant.method,
+            ", ".join(map(str, variant.seeds)),
+            ", ".join(map(str, steps)) + ("" if variant.complete else " (unfinished)"),
+            _short(own.get("train.learning_rate")),
+            _short(own.get("teacher.source")) if _has_teacher(variant) else "–",
+            _short(own.get("teacher.reference")) if _has_teacher(variant) else "–",
+        ]
+        rows.append((variant.label, [Cell(text=text) for text in cells]))
+    columns = ("Method", "Seeds", "Steps", "Learning rate", "Teacher", "Reference")
+    table = Table("setup", "", columns, rows, corner="Variant")
+    sentence = f"Common to all: {', '.join(common)}.\n\n" if common else ""
+    return sentence + table.markdown().lstrip()
+
+
+def _has_teacher(variant: Variant) -> bool:
+    return variant.method not in ("base", "sft", "grpo")
+
+
+def _short(value: Any) -> str:
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _claims(comparison: Comparison) -> str:
+    results = examine(comparison)
+    rows = [
+        (claim.statement, [Cell(text=claim.place), Cell(text=finding.verdict), Cell(text=finding.evidence)])
+        for claim, finding in results
+    ]
+    table = Table("claims", "", ("Where", "On our runs", "Evidence"), rows, corner="Claim of the paper")
+    rules = "".join(f"- *{claim.statement}*: {claim.rule}\n" for claim, _ in results)
+    return (
+        table.markdown().lstrip()
+        + "\nBrackets are 95 % intervals, Student t over training seeds unless the rule says otherwise, each for its "
+        "own statement and not adjusted for the number of claims. With one seed every claim is undecided. "
+        '"Not tested": the runs for it are not there.\n\n<details><summary>The rules</summary>\n\n'
+        + rules
+        + "\n</details>\n"
+    )
+
+
+def _embedded(each: Shown, output: Path) -> str:
+    names = [path.relative_to(output).as_posix() for path in each.files]
+    pictures = [name for name in names if name.endswith((".png", ".svg"))]
+    image = f"![{each.name}]({pictures[0]})\n\n" if pictures else ""
+    links = ", ".join(f"[{name}]({name})" for name in names)
+    missing = f"\n\nNot in it: {'; '.join(each.partly)}." if each.partly else ""
+    return f"### {each.name}\n\n{image}{each.caption} Files: {links}.{missing}\n"
+
+
+def document(
+    comparison: Comparison, shown: Sequence[Shown], left_out: Sequence[tuple[str, str]], output: Path, command: str
+) -> str:
+    """Return REPORT.md, equal for equal runs: it holds no date but those of the runs.
+
+    Args:
+        comparison: The runs.
+        shown: Figures and tables that were written.
+        left_out: (name, reason) of those that were not.
+        output: Where REPORT.md goes; links are relative to it.
+        command: The command line that made it.
+    """
+    variants = in_order(comparison.variants.values())
+    about = paper()["paper"]
+    parts = [f"# {about['title']} (arXiv {about['arxiv']}) on our runs\n"]
+    made = f"Made by `{command}`" if command else "Made by `rlsd plot`"
+    days = sorted({day for variant in variants for run in variant.runs if (day := started(run.directory))})
+    span = f" from runs started {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
+    parts.append(f"{made}{span}. Every number outside the last section is measured on the runs listed here.\n")
+    parts.append("## The paper's claims\n\n" + _claims(comparison))
+    parts.append("## The runs\n\n" + _setup(variants))
+    if comparison.notes:
+        parts.append("Noticed while sorting them:\n\n" + "".join(f"- {note}\n" for note in comparison.notes))
+    tables = [each for each in shown if each.text]
+    figures = [each for each in shown if not each.text]
+    if tables:
+        links = "Each also as LaTeX and CSV, under the same name.\n"
+        parts.append(f"## Tables\n\n{links}\n" + "\n".join(f"### {each.name}\n\n{each.text}" for each in tables))
+    if figures:
+        parts.append("## Figures\n\n" + "\n".join(_embedded(each, output) for each in figures))
+    if left_out:
+        parts.append("## Left out\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in left_out))
+    theirs = "\n".join(table.markdown() for table in (reported_table2(), reported_figure1b()))
+    parts.append(
+        "## Reported by the paper\n\nOther models, other tasks, other budgets than ours: levels can't be compared, "
+        "only the order of the arms.\n\n" + theirs + _described()
+    )
+    return "\n".join(parts)
+
+
+def _described() -> str:
+    """Return what the paper reports without numbers."""
+    data = paper()
+    lines = []
+    for name, title in (("figure1a", "Fig. 1(a)"), ("figure3", "Fig. 3"), ("figure5", "Fig. 5")):
+        said = "; ".join(
+            f"{key.replace('_', ' ')}: {_words(value)}" for key, value in data[name].items() if key != "source"
+        )
+        lines.append(f"- {title} ({data[name]['source']}): {said}.\n")
+    return "\n" + "".join(lines)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
+    return str(value)
+
+
+def started(directory: Any) -> str:
+    """Return the day a run started (from provenance.json), '' if unknown."""
+    import json
+
+    try:
+        value = json.loads(directory.provenance_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    text = value.get("started") if isinstance(value, dict) else None
+    return text[:10] if isinstance(text, str) else ""

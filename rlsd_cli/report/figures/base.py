@@ -1,0 +1,182 @@
+"""What the curve figures share: axes, bands, legends, and the account of what is not in the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlsd_cli.report.comparison import Variant
+from rlsd_cli.report.curves import Curve, curve
+from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.style import COLUMN, ArmStyle, in_order, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BAND = "Bands: 95 % Student-t intervals over seeds at each step."
+MARKERS = 8  # markers along a line
+
+
+@dataclass
+class Picture:
+    """A figure with its caption and what it could not show."""
+
+    figure: Figure
+    caption: str
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What an axes shows: a metric by its key in metrics.jsonl (``a+b`` is a sum), with name and unit.
+
+    ``share`` marks a quantity in [0, 1]. ``words`` says in a caption what it is, where the title is too short for that.
+    """
+
+    key: str
+    title: str
+    unit: str
+    share: bool = False
+    words: str = ""
+
+    @property
+    def said(self) -> str:
+        """The quantity in a caption."""
+        return self.words or self.title.lower()
+
+    @property
+    def axis(self) -> str:
+        """The y axis' label."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+REWARD = Panel("reward", "Training reward", "mean per rollout", share=True)
+ACCURACY = Panel("probe/accuracy", "Probe accuracy", "share of rollouts", share=True)
+LEAKAGE = Panel("leakage/rate", "Leakage", "share of rollouts", share=True)
+ENTROPY = Panel("entropy", "Entropy", "nats per token")
+LENGTH = Panel("completions/mean_length", "Length", "tokens per rollout")
+CLIP = Panel("rlsd/weight_clip_low+rlsd/weight_clip_high", "Weights clipped", "share of tokens", share=True)
+OPEN_BOOK = Panel("probe/kl_forward", "KL(open ‖ closed book)", "nats per token")
+TEACHER = Panel("teacher/kl", "KL(student ‖ teacher)", "nats per token")
+DIVERGENCE = Panel("distillation/loss", "Divergence to teacher", "nats per token")
+
+
+def draw(axes: Axes, label: str, line: Curve, look: ArmStyle, position: int) -> None:
+    """Draw one variant: mean, band, and thin lines for the single seeds."""
+    every = max(len(line.steps) // MARKERS, 1)
+    axes.plot(
+        line.steps,
+        line.mean,
+        label=label,
+        color=look.colour,
+        linestyle=look.line,
+        marker=look.marker,
+        # Staggered, so that the markers of curves that lie upon one another do not cover each other.
+        markevery=(position * every // 4 % every, every),
+        zorder=3,
+    )
+    if len(line.seeds) > 1:
+        axes.fill_between(line.steps, line.low, line.high, color=look.colour, alpha=0.15, linewidth=0, zorder=1)
+        for seed in line.seeds:
+            axes.plot(line.steps, seed, color=look.colour, linewidth=0.4, alpha=0.45, zorder=2)
+
+
+def frame(axes: Axes, panel: Panel, lines: Iterable[Curve]) -> None:
+    """Label the axes; limit y to what the seeds reached, so that wide bands of few seeds do not flatten the lines."""
+    drawn = list(lines)
+    window = max((line.window for line in drawn), default=1)
+    axes.set_xlabel("Step" if window == 1 else f"Step (running mean of {window})")
+    axes.set_ylabel(panel.axis)
+    low = min(float(np.nanmin(line.seeds)) for line in drawn)
+    high = max(float(np.nanmax(line.seeds)) for line in drawn)
+    room = 0.08 * (high - low) or 0.05 * abs(high) or 0.05
+    low, high = low - room, high + room
+    if panel.share:
+        low, high = max(low, -0.02), min(high, 1.02)
+    axes.set_ylim(low, high)
+
+
+@dataclass
+class Drawn:
+    """Which variants an axes shows, and sentences about what is missing."""
+
+    labels: list[str]
+    missing: list[str]
+
+
+def draw_panel(axes: Axes, panel: Panel, variants: Sequence[Variant], looks: dict[str, ArmStyle]) -> Drawn:
+    """Draw one metric of several variants.
+
+    Raises:
+        Missing: None of the variants has the metric.
+    """
+    lines: dict[str, Curve] = {}
+    missing, absent = [], []
+    for variant in variants:
+        try:
+            lines[variant.label] = curve(variant, panel.key)
+        except Missing:
+            absent.append(variant.label)
+            continue
+        have = len(lines[variant.label].seeds)
+        if have < len(variant.runs):
+            missing.append(f"only {have} of {len(variant.runs)} runs of {variant.label} log {panel.key}")
+    if absent:
+        missing.append(f"{', '.join(absent)} {'logs' if len(absent) == 1 else 'log'} no {panel.key}")
+    if not lines:
+        raise Missing("; ".join(missing) or "there is no such run")
+    for position, (label, line) in enumerate(lines.items()):
+        draw(axes, looks[label].name, line, looks[label], position)
+    frame(axes, panel, lines.values())
+    return Drawn(list(lines), missing)
+
+
+def legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Put one legend for all axes above them, each name once, in as many columns as the width allows."""
+    entries: dict[str, Any] = {}
+    for each in axes:
+        for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if len(entries) < 2 and len(axes) < 2:
+        return
+    for columns in range(len(entries), 0, -1):
+        placed = figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
+        if columns == 1 or placed.get_window_extent().width <= 0.98 * figure.bbox.width:
+            return
+        placed.remove()
+
+
+def seeds_text(variants: Iterable[Variant]) -> str:
+    """Say how many seeds stand behind each variant."""
+    counts = {variant.label: len(variant.runs) for variant in variants}
+    if len(set(counts.values())) == 1:
+        n = next(iter(counts.values()))
+        return f"{n} seeds each." if n > 1 else "One seed each, so no band."
+    return "Seeds: " + ", ".join(f"{label} {n}" for label, n in counts.items()) + "; no band for a single seed."
+
+
+def single(
+    panel: Panel, variants: Iterable[Variant], caption: str, looks: dict[str, ArmStyle] | None = None
+) -> Picture:
+    """Return a one-column picture of one metric, in the variants' own styles unless ``looks`` says otherwise.
+
+    Raises:
+        Missing: None of the variants has it.
+    """
+    import matplotlib.pyplot as plt
+
+    chosen = in_order(variants)
+    if not chosen:
+        raise Missing("there is no such run")
+    figure, axes = plt.subplots(figsize=(COLUMN, 2.4))
+    try:
+        drawn = draw_panel(axes, panel, chosen, looks or styles(chosen))
+    except Missing:
+        plt.close(figure)
+        raise
+    legend(figure, [axes])
+    return Picture(figure, f"{caption} {seeds_text(chosen)} {BAND}", drawn.missing)

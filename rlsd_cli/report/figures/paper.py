@@ -1,0 +1,233 @@
+"""The paper's figures 1, 3 and 5 from our own runs (arXiv 2604.03128; its numbering)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rlsd_cli.report.comparison import Comparison, Variant
+from rlsd_cli.report.curves import curve
+from rlsd_cli.report.evaluations import mean_interval, suites_of
+from rlsd_cli.report.figures.base import (
+    ACCURACY,
+    BAND,
+    CLIP,
+    DIVERGENCE,
+    ENTROPY,
+    LEAKAGE,
+    REWARD,
+    TEACHER,
+    Panel,
+    Picture,
+    draw,
+    frame,
+    legend,
+    seeds_text,
+    single,
+)
+from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.style import COLUMN, PAGE, ArmStyle, Dashes, in_order, styles, tint
+from rlsd_cli.report.variants import opsd_supports
+
+# Their training questions are drawn fresh at each step and never seen again, so rewards are accuracy on unseen ones.
+FRESH_TASKS = ("arithmetic",)
+FRESH = Panel(
+    "reward",
+    "Accuracy",
+    "share of rollouts",
+    share=True,
+    words="accuracy of the rollouts, on questions never seen before,",
+)
+
+
+def validation(variants: Iterable[Variant]) -> Panel:
+    """Return what stands for the paper's validation accuracy.
+
+    Where no question is asked twice, the reward of each step is the finer measure (128 rollouts a step against a
+    probe every 20 steps); elsewhere it is the accuracy on the probe prompts.
+    """
+    return FRESH if all(v.option("task.name") in FRESH_TASKS for v in variants) else ACCURACY
+
+
+def _arms(comparison: Comparison, *methods: str) -> tuple[list[Variant], list[str]]:
+    """Return the variants standing for arms; the second list names the arms that have none."""
+    found = {method: comparison.main(method) for method in methods}
+    missing = [f"there is no run of {method}" for method, variant in found.items() if variant is None]
+    variants = [variant for variant in found.values() if variant is not None]
+    if not variants:
+        raise Missing("; ".join(missing))
+    return variants, missing
+
+
+def _curves(panel: Panel, comparison: Comparison, caption: str, *methods: str) -> Picture:
+    variants, missing = _arms(comparison, *methods)
+    picture = single(panel, variants, caption)
+    picture.left_out += missing
+    return picture
+
+
+def fig1a(comparison: Comparison) -> Picture:
+    """Fig. 1(a): held-out accuracy over steps, GRPO, OPSD, RLSD.
+
+    Raises:
+        Missing: None of the three arms has probe steps or rewards.
+    """
+    panel = validation(comparison.of_method("grpo", "opsd", "rlsd"))
+    return _curves(panel, comparison, f"As Fig. 1(a): {panel.said} over steps.", "grpo", "opsd", "rlsd")
+
+
+def fig1b(comparison: Comparison) -> Picture:
+    """Fig. 1(b): accuracy per suite and on average, base, OPSD, GRPO, RLSD, with 95 % intervals.
+
+    Raises:
+        Missing: No run is evaluated.
+    """
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    variants, missing = _arms(comparison, "base", "opsd", "grpo", "rlsd")
+    evaluated = [variant for variant in variants if suites_of(variant)]
+    missing += [f"{v.label} is not evaluated (`rlsd eval`)" for v in variants if v not in evaluated]
+    if not evaluated:
+        raise Missing("; ".join(missing))
+    suites = [s for s in suites_of(evaluated[0]) if all(s in suites_of(other) for other in evaluated)]
+    if not suites:
+        raise Missing("the arms share no evaluated suite")
+    looks = styles(variants)
+    figure, axes = plt.subplots(figsize=(PAGE, 2.3))
+    groups = [*suites, "mean"] if len(suites) > 1 else suites
+    width = 0.8 / len(evaluated)
+    for position, variant in enumerate(in_order(evaluated)):
+        intervals = [mean_interval(variant, suites if group == "mean" else [group]) for group in groups]
+        means = np.array([each.mean for each in intervals])
+        ends = np.array([[each.mean - each.low, each.high - each.mean] for each in intervals]).T
+        look = looks[variant.label]
+        # The hatch keeps the arms apart in grey; a light fill leaves the whiskers legible.
+        axes.bar(
+            np.arange(len(groups)) + (position - (len(evaluated) - 1) / 2) * width,
+            means,
+            width * 0.92,
+            yerr=np.nan_to_num(ends),
+            label=look.name,
+            color=tint(look.colour),
+            hatch=("", "////", "....", "xxxx")[position],
+            edgecolor=look.colour,
+            linewidth=0.8,
+            error_kw={"linewidth": 1.0, "capsize": 2, "ecolor": "#000000"},
+        )
+    axes.set_xticks(range(len(groups)), groups)
+    axes.grid(visible=False, axis="x")
+    axes.set_ylabel("Accuracy (avg@k)")
+    axes.set_xlabel("Held-out suite")
+    legend(figure, [axes])
+    caption = (
+        f"As Fig. 1(b): accuracy on the held-out suites. {seeds_text(evaluated)} "
+        "Whiskers: 95 % intervals over seeds and questions."
+    )
+    return Picture(figure, caption, missing)
+
+
+SUPPORT_NAMES = {"full": "full", "teacher-top-1": "teacher's top-1", "student-top-1": "student's top-1"}
+
+
+def _supports(panel: Panel, comparison: Comparison, caption: str) -> Picture:
+    found = opsd_supports(comparison)
+    if not found:
+        raise Missing("there is no run of opsd")
+    looks = styles(found.values())
+    for name, variant in found.items():
+        looks[variant.label] = replace(looks[variant.label], name=SUPPORT_NAMES[name])
+    picture = single(panel, found.values(), caption, looks)
+    picture.left_out += [f"there is no run of opsd with {name}" for name in SUPPORT_NAMES if name not in found]
+    return picture
+
+
+def fig3a(comparison: Comparison) -> Picture:
+    """Fig. 3(a): leakage over steps, OPSD with full support, teacher's top-1 and student's top-1.
+
+    Raises:
+        Missing: There is no OPSD run, or none counts leakage.
+    """
+    return _supports(LEAKAGE, comparison, "As Fig. 3(a): leakage of the OPSD variants.")
+
+
+def fig3b(comparison: Comparison) -> Picture:
+    """Fig. 3(b): held-out accuracy of the same three.
+
+    Raises:
+        Missing: There is no OPSD run, or none has probe steps.
+    """
+    return _supports(
+        validation(comparison.of_method("opsd")), comparison, "As Fig. 3(b): accuracy of the OPSD variants."
+    )
+
+
+def fig3c(comparison: Comparison) -> Picture:
+    """Fig. 3(c): KL between student and teacher, OPD and OPSD; dashed: OPSD at its first step.
+
+    Raises:
+        Missing: There is neither an OPD nor an OPSD run with a teacher's KL.
+    """
+    variants, _ = _arms(comparison, "opd", "opsd")
+    # One quantity for both: the sampled KL if both log it, otherwise the divergence that they minimise.
+    both = all(any(len(run.series(TEACHER.key)[0]) for run in variant.runs) for variant in variants)
+    panel = TEACHER if both else DIVERGENCE
+    picture = _curves(panel, comparison, f"As Fig. 3(c): {panel.title} on the student's own rollouts.", "opd", "opsd")
+    opsd = comparison.main("opsd")
+    if opsd is not None:
+        try:
+            start = float(curve(opsd, panel.key, smooth=False).mean[0])
+        except Missing:
+            return picture
+        picture.figure.axes[0].axhline(start, color="#666666", linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
+        picture.caption += " Dashed line: OPSD at its first step."
+    return picture
+
+
+def fig5a(comparison: Comparison) -> Picture:
+    """Fig. 5(a): training reward, GRPO and RLSD.
+
+    Raises:
+        Missing: Neither arm has a run.
+    """
+    return _curves(REWARD, comparison, "As Fig. 5(a): training reward.", "grpo", "rlsd")
+
+
+def fig5b(comparison: Comparison) -> Picture:
+    """Fig. 5(b): entropy, GRPO and RLSD.
+
+    Raises:
+        Missing: Neither arm has a run.
+    """
+    return _curves(ENTROPY, comparison, "As Fig. 5(b): entropy of the student.", "grpo", "rlsd")
+
+
+def fig5c(comparison: Comparison) -> Picture:
+    """Fig. 5(c): share of tokens whose evidence weight is clipped, below, above and in all.
+
+    Raises:
+        Missing: There is no RLSD run.
+    """
+    import matplotlib.pyplot as plt
+
+    (variant,), _ = _arms(comparison, "rlsd")
+    figure, axes = plt.subplots(figsize=(COLUMN, 2.4))
+    lines = []
+    parts: tuple[tuple[str, str, str, Dashes, str], ...] = (
+        (CLIP.key, "both", "#0072B2", "solid", "o"),
+        ("rlsd/weight_clip_low", "at 1 − ε", "#D55E00", (0, (1.2, 0.9)), "v"),
+        ("rlsd/weight_clip_high", "at 1 + ε", "#000000", (0, (5, 1.5)), "^"),
+    )
+    for position, (key, name, colour, dashes, marker) in enumerate(parts):
+        try:
+            line = curve(variant, key)
+        except Missing:
+            plt.close(figure)
+            raise
+        draw(axes, name, line, ArmStyle(name, colour, dashes, marker), position)
+        lines.append(line)
+    frame(axes, CLIP, lines)
+    axes.set_ylim(bottom=0)
+    legend(figure, [axes])
+    caption = f"As Fig. 5(c): share of tokens of RLSD whose evidence weight is clipped. {seeds_text([variant])} {BAND}"
+    return Picture(figure, caption)

@@ -1,0 +1,151 @@
+"""From run directories to files: every figure and table that the runs allow, and an account of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rlsd_cli.artifacts import write_text
+from rlsd_cli.config import nearest
+from rlsd_cli.errors import UserError
+from rlsd_cli.report.comparison import Comparison
+from rlsd_cli.report.credit.web import page
+from rlsd_cli.report.document import document
+from rlsd_cli.report.figures import FIGURES
+from rlsd_cli.report.figures.credit import pair_of
+from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.style import FORMATS, StyleName, save, styled
+from rlsd_cli.report.tables import TABLES
+
+REPORT = "report"
+NAMES = (*FIGURES, *TABLES, REPORT)
+
+
+@dataclass
+class Shown:
+    """One figure or table that was written.
+
+    Attributes:
+        name: Its name.
+        caption: Of a figure; a table's is in ``text``.
+        files: What was written.
+        text: A table as Markdown, '' for a figure.
+        partly: What it could not show.
+    """
+
+    name: str
+    caption: str
+    files: list[Path]
+    text: str = ""
+    partly: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Rendered:
+    """All that was written, and what was not, with the reason."""
+
+    shown: list[Shown] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    report: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file written, in order."""
+        files = [path for each in self.shown for path in each.files]
+        return files + ([self.report] if self.report else [])
+
+
+def check_names(names: Iterable[str]) -> list[str]:
+    """Return the names asked for, all of them if none.
+
+    Raises:
+        UserError: One is unknown.
+    """
+    chosen = list(dict.fromkeys(names))
+    for name in chosen:
+        if name not in NAMES:
+            raise UserError(
+                f"there is no figure or table '{name}'{nearest(name, NAMES)}; there are: {', '.join(NAMES)}."
+            )
+    return chosen or list(NAMES)
+
+
+def check_formats(text: str) -> list[str]:
+    """Split ``pdf,png``.
+
+    Raises:
+        UserError: A format is unknown or none is given.
+    """
+    formats = list(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    unknown = [each for each in formats if each not in FORMATS]
+    if unknown or not formats:
+        raise UserError(f"--format takes one or more of {', '.join(FORMATS)}, separated by commas; got '{text}'.")
+    return formats
+
+
+def render(
+    comparison: Comparison,
+    output: Path,
+    *,
+    names: Sequence[str],
+    formats: Sequence[str],
+    style: StyleName = "paper",
+    command: str = "",
+    told: Callable[[str], None] = lambda name: None,
+) -> Rendered:
+    """Write the figures and tables named into ``output``.
+
+    Args:
+        comparison: The runs.
+        output: Directory; made if need be, older files of the same names are replaced.
+        names: Of `NAMES`.
+        formats: Of figures.
+        style: Of figures.
+        command: The command line, for the report.
+        told: Called with each name before it is made.
+
+    Raises:
+        UserError: ``output`` can't be written.
+    """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file: give a directory with --output-dir.")
+    result = Rendered()
+    try:
+        for name in names:
+            told(name)
+            try:
+                if name in FIGURES:
+                    result.shown.append(_figure(name, comparison, output, formats, style))
+                elif name in TABLES:
+                    result.shown.append(_table(name, comparison, output))
+            except Missing as reason:
+                result.left_out.append((name, str(reason)))
+        if REPORT in names:
+            told(REPORT)
+            result.report = output / "REPORT.md"
+            write_text(result.report, document(comparison, result.shown, result.left_out, output, command))
+    except OSError as error:
+        raise UserError(f"{output} cannot be written ({error.strerror}): give another --output-dir.") from None
+    return result
+
+
+def _figure(name: str, comparison: Comparison, output: Path, formats: Sequence[str], style: StyleName) -> Shown:
+    with styled(style):
+        picture = FIGURES[name](comparison)
+        files = save(picture.figure, output / name, formats)
+    if name == "fig6":
+        web = output / "fig6.html"
+        write_text(web, page(pair_of(comparison)))
+        files.append(web)
+    return Shown(name, picture.caption, files, partly=picture.left_out)
+
+
+def _table(name: str, comparison: Comparison, output: Path) -> Shown:
+    table = TABLES[name](comparison)
+    files = []
+    for suffix, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
+        path = output / f"{name}.{suffix}"
+        write_text(path, text)
+        files.append(path)
+    return Shown(name, table.caption, files, text=table.markdown())

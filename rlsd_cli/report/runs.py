@@ -1,0 +1,136 @@
+"""Finding run directories and reading the parts of them that figures and tables need."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlsd_cli.artifacts import RunDir
+from rlsd_cli.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEARCH_DEPTH = 4  # runs/<suite>/<label>/<seed>: deeper nesting is nobody's lay-out
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run, read-only."""
+
+    directory: RunDir
+    config: dict[str, Any]
+    complete: bool
+    step: int
+    steps: int
+
+    @property
+    def path(self) -> Path:
+        """Where the run lies."""
+        return self.directory.path
+
+    @property
+    def method(self) -> str:
+        """The arm."""
+        return str(self.config.get("method", "unknown"))
+
+    @property
+    def label(self) -> str:
+        """The variant's name; runs with one label are seeds of the same thing."""
+        return str(self.config.get("label") or self.method)
+
+    @property
+    def seed(self) -> int:
+        """The training seed."""
+        return int(self.config.get("seed", 0))
+
+    @functools.cached_property
+    def metrics(self) -> pd.DataFrame:
+        """metrics.jsonl with one row per step (the last line of a step counts); empty where there is none yet."""
+        import pandas as pd
+
+        if not self.directory.metrics_file.is_file():
+            return pd.DataFrame(index=pd.Index([], name="step"))
+        records = [record for record in self.directory.metrics() if isinstance(record.get("step"), int)]
+        if not records:
+            return pd.DataFrame(index=pd.Index([], name="step"))
+        frame = pd.DataFrame(records).drop_duplicates("step", keep="last").set_index("step").sort_index()
+        return frame.apply(pd.to_numeric, errors="coerce")
+
+    def series(self, key: str) -> tuple[NDArray, NDArray]:
+        """Return the steps and the finite values of a metric: two arrays (n,), empty where the run lacks it.
+
+        ``a+b`` is the sum of two metrics at the steps that have both.
+        """
+        names = key.split("+")
+        if any(name not in self.metrics for name in names):
+            return np.zeros(0, dtype=int), np.zeros(0)
+        total = sum((self.metrics[name] for name in names[1:]), start=self.metrics[names[0]])
+        kept = total[np.isfinite(total)]
+        return kept.index.to_numpy(dtype=int), kept.to_numpy(dtype=float)
+
+
+def open_run(path: Path) -> Run:
+    """Open a run directory.
+
+    Raises:
+        UserError: The directory is none, or its config or status is damaged.
+    """
+    directory = RunDir.open(path)
+    config, status = directory.config(), directory.status()
+    seed = config.get("seed", 0)
+    if not isinstance(seed, int):
+        raise UserError(f"{directory.config_file} has seed {seed!r}, which is no whole number: restore the file.")
+    step = status.get("step")
+    planned = config.get("train")
+    steps = planned.get("steps") if isinstance(planned, dict) else None
+    steps = status.get("steps", steps)
+    return Run(
+        directory=directory,
+        config=config,
+        complete=status.get("state") == "complete",
+        step=step if isinstance(step, int) else 0,
+        steps=steps if isinstance(steps, int) else 0,
+    )
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file() and (path / "status.json").is_file()
+
+
+def _search(path: Path, depth: int) -> Iterator[Path]:
+    if _is_run(path):
+        yield path
+    elif depth > 0:
+        for child in sorted(path.iterdir()):
+            # Links are not followed: they could lead out of the directory, or round in a circle.
+            if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
+                yield from _search(child, depth - 1)
+
+
+def find_runs(paths: Iterable[Path]) -> list[Run]:
+    """Open the run directories given, and those inside the other directories given, each once.
+
+    Raises:
+        UserError: A path does not exist, or there is no run directory in it.
+    """
+    found: dict[Path, Run] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"{path} does not exist: give a directory that `rlsd train` wrote, or one that holds some.")
+        inside = list(_search(path, SEARCH_DEPTH))
+        if not inside:
+            raise UserError(
+                f"{path} is not a run directory and holds none (no config.yaml with status.json): "
+                "give a directory that `rlsd train` wrote."
+            )
+        for each in inside:
+            if each.resolve() not in found:
+                found[each.resolve()] = open_run(each)
+    return list(found.values())
