@@ -24,7 +24,11 @@ def plot(
         typer.Option(help="A figure or table by name, such as fig3a; repeatable. Default: all.", rich_help_panel=WHAT),
     ] = None,
     output_dir: Annotated[
-        Path | None, typer.Option(help="Default: results/ and the name of the one RUN_DIR.", rich_help_panel=OUTPUT)
+        Path | None,
+        typer.Option(
+            help="Default: results/ and the name of the one directory of runs given, else results/plot.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Of figures: pdf, png, svg, separated by commas.", rich_help_panel=OUTPUT)
@@ -70,11 +74,12 @@ def draw_all(
 
     from rlsd_cli.report.comparison import compare
     from rlsd_cli.report.render import check_formats, check_names, render
-    from rlsd_cli.report.runs import find_runs
+    from rlsd_cli.report.runs import find_runs, is_run
 
     chosen, suffixes = check_names(names), check_formats(formats)
     comparison = compare(find_runs(run_dirs))
-    only = run_dirs[0].resolve().name if len(run_dirs) == 1 else "plot"
+    holder = len(run_dirs) == 1 and not is_run(run_dirs[0])
+    only = run_dirs[0].resolve().name if holder else "plot"
     output = output_dir or Path("results") / only
     talk = Console(stderr=True)
     with talk.status("drawing …") as status:

@@ -127,9 +127,11 @@ def _split(label: str, members: list[Run], notes: list[str]) -> list[Variant]:
     ordered = sorted(groups.values(), key=lambda group: (-len(group), str(group[0].path)))
     keys = differing(settings(group[0].config) for group in ordered)
     variants = [Variant(label, tuple(ordered[0]))]
+    ends = [key.split(".")[-1] for key in keys]
+    short = {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
     for group in ordered[1:]:
         values = settings(group[0].config)
-        name = f"{label} ({', '.join(f'{key}={values.get(key)}' for key in keys)})"
+        name = f"{label} ({', '.join(f'{short[key]}={values.get(key)}' for key in keys)})"
         variants.append(Variant(name, tuple(group)))
     notes.append(
         f"runs labelled '{label}' differ in {', '.join(keys)}: they are not averaged but shown as "

@@ -31,7 +31,7 @@ class Curve:
 
 
 def running_mean(values: NDArray, window: int) -> NDArray:
-    """Return the centred running mean along the last axis; at the ends the window shrinks evenly.
+    """Return the centred running mean along the last axis; at the ends, over the part of the window that there is.
 
     Args:
         values: (..., n_steps).
@@ -43,10 +43,10 @@ def running_mean(values: NDArray, window: int) -> NDArray:
     if window < 1 or window % 2 == 0:
         raise ValueError(f"the window must be odd and at least 1, not {window}")
     n = values.shape[-1]
-    reach = np.minimum(np.minimum(np.arange(n), np.arange(n)[::-1]), window // 2)
+    start = np.maximum(np.arange(n) - window // 2, 0)
+    stop = np.minimum(np.arange(n) + window // 2 + 1, n)
     total = np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values, axis=-1)], axis=-1)
-    index = np.arange(n)
-    return (total[..., index + reach + 1] - total[..., index - reach]) / (2 * reach + 1)
+    return (total[..., stop] - total[..., start]) / (stop - start)
 
 
 def seed_matrix(variant: Variant, key: str) -> tuple[NDArray, NDArray, tuple[int, ...]]:

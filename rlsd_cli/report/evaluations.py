@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +16,11 @@ from rlsd_cli.artifacts import RunDir
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.runs import Run
 from rlsd_cli.statistics import Interval, crossed_interval, sign_flip_p
 
 COLUMNS = ["prompt_id", "sample_id", "correct"]
+EVAL_SETTINGS = ("n_questions", "samples", "temperature")
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,60 @@ def read_suite(directory: RunDir, suite: str) -> SuiteResult | None:
 
 
 def suites_of(variant: Variant) -> list[str]:
-    """Return the suites that at least one run of the variant was evaluated on, sorted."""
-    return sorted({path.stem for run in variant.runs for path in run.directory.eval_dir.glob("*.parquet")})
+    """Return the suites that at least one run of the variant was evaluated on at its end, sorted."""
+    found = [(run, path.stem) for run in variant.runs for path in run.directory.eval_dir.glob("*.parquet")]
+    return sorted({suite for run, suite in found if _of_the_end(run, suite)})
+
+
+@functools.lru_cache(maxsize=1024)
+def summary_of(directory: RunDir, suite: str) -> dict[str, Any]:
+    """Return eval/<suite>.json, {} where there is none.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    path = directory.eval_dir / f"{suite}.json"
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: run `rlsd eval {directory.path}` again.")
+    return value
+
+
+def _of_the_end(run: Run, suite: str) -> bool:
+    """Whether the evaluation is of the run's last step, not of an earlier checkpoint."""
+    return summary_of(run.directory, suite).get("checkpoint_step", run.step) == run.step
+
+
+def evaluation_notes(variants: Iterable[Variant], suites: Iterable[str]) -> list[str]:
+    """Name evaluations that are left out or were made otherwise than the rest."""
+    notes, how = [], defaultdict(list)
+    for variant in variants:
+        for run in variant.runs:
+            for suite in suites:
+                summary = summary_of(run.directory, suite)
+                if not _of_the_end(run, suite):
+                    step = summary["checkpoint_step"]
+                    notes.append(
+                        f"{run.path}: {suite} was evaluated at step {step}, not at its end {run.step}: left out."
+                    )
+                elif summary:
+                    how[tuple(summary.get(key) for key in EVAL_SETTINGS)].append(f"{variant.label} seed {run.seed}")
+    if len(how) > 1:
+        parts = []
+        for values, runs in how.items():
+            told = ", ".join(f"{key} {value}" for key, value in zip(EVAL_SETTINGS, values, strict=True))
+            parts.append(f"{told} ({', '.join(dict.fromkeys(runs))})")
+        notes.append(f"The evaluations were made in different ways: {'; '.join(parts)}.")
+    return notes
 
 
 def _rows(variant: Variant, suite: str) -> dict[int, SuiteResult]:
-    found = {run.seed: read_suite(run.directory, suite) for run in variant.runs}
+    found = {run.seed: read_suite(run.directory, suite) for run in variant.runs if _of_the_end(run, suite)}
     return {seed: result for seed, result in found.items() if result is not None}
 
 

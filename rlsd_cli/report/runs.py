@@ -100,12 +100,13 @@ def open_run(path: Path) -> Run:
     )
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Whether the directory looks like a run, readable or not."""
     return (path / "config.yaml").is_file() and (path / "status.json").is_file()
 
 
 def _search(path: Path, depth: int) -> Iterator[Path]:
-    if _is_run(path):
+    if is_run(path):
         yield path
     elif depth > 0:
         for child in sorted(path.iterdir()):

@@ -19,6 +19,7 @@ StyleName = Literal["paper", "slides"]
 FORMATS = ("pdf", "png", "svg")
 COLUMN = 3.3  # inches: one column of a two-column paper
 PAGE = 6.9  # inches: both columns
+PRINT = 8  # points
 
 Dashes = str | tuple[int, tuple[float, ...]]
 
@@ -98,8 +99,8 @@ def styles(variants: Iterable[Variant]) -> dict[str, ArmStyle]:
 
 
 def parameters(style: StyleName) -> dict[str, Any]:
-    """Return matplotlib's rcParams: 8 points at column width for print, twice the weight for slides."""
-    size, line = (8, 1.3) if style == "paper" else (10, 2.0)
+    """Return matplotlib's rcParams: 8 points at column width for print, all of it 1.75 times as large for slides."""
+    size, line = (PRINT, 1.3) if style == "paper" else (14, 2.3)
     return {
         "font.family": "DejaVu Sans",
         "font.size": size,
@@ -111,7 +112,7 @@ def parameters(style: StyleName) -> dict[str, Any]:
         "legend.frameon": False,
         "legend.handlelength": 2.6,
         "lines.linewidth": line,
-        "lines.markersize": 3.5 if style == "paper" else 5,
+        "lines.markersize": 3.5 if style == "paper" else 6,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.linewidth": 0.6,
@@ -131,6 +132,18 @@ def parameters(style: StyleName) -> dict[str, Any]:
         "axes.unicode_minus": True,
         "text.parse_math": False,
     }
+
+
+def inches(*print_inches: float) -> tuple[float, ...]:
+    """Return lengths given for print in the style in force: they grow with its letters."""
+    import matplotlib as mpl
+
+    return tuple(length * mpl.rcParams["font.size"] / PRINT for length in print_inches)
+
+
+def points(print_points: float) -> float:
+    """Return a letter size given for print in the style in force."""
+    return inches(print_points)[0]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.curves import Curve, curve
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import COLUMN, ArmStyle, in_order, styles
+from rlsd_cli.report.style import COLUMN, ArmStyle, in_order, inches, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BAND = "Bands: 95 % Student-t intervals over seeds at each step."
 MARKERS = 8  # markers along a line
+LONGEST = 40  # letters of a name in a legend
 
 
 @dataclass
@@ -140,7 +141,7 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
     entries: dict[str, Any] = {}
     for each in axes:
         for handle, label in zip(*each.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
+            entries.setdefault(label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…", handle)
     if len(entries) < 2 and len(axes) < 2:
         return
     for columns in range(len(entries), 0, -1):
@@ -172,7 +173,7 @@ def single(
     chosen = in_order(variants)
     if not chosen:
         raise Missing("there is no such run")
-    figure, axes = plt.subplots(figsize=(COLUMN, 2.4))
+    figure, axes = plt.subplots(figsize=inches(COLUMN, 2.4))
     try:
         drawn = draw_panel(axes, panel, chosen, looks or styles(chosen))
     except Missing:

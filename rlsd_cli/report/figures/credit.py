@@ -12,7 +12,7 @@ from rlsd_cli.report.credit.data import QUANTITIES, CreditPair, Trajectory, sele
 from rlsd_cli.report.credit.terminal import title
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import COLUMN
+from rlsd_cli.report.style import COLUMN, inches, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,12 +60,18 @@ def _line(axes: Axes, pair: CreditPair, trajectory: Trajectory, start: int) -> N
             box = Rectangle((column, row), 1, 1, facecolor=hex_colour(fraction), edgecolor="#BBBBBB", linewidth=0.3)
             axes.add_patch(box)
             axes.text(
-                column + 0.5, row + 0.52, sign(fraction), ha="center", va="center", fontsize=6, color=ink(fraction)
+                column + 0.5,
+                row + 0.52,
+                sign(fraction),
+                ha="center",
+                va="center",
+                fontsize=points(6),
+                color=ink(fraction),
             )
     shown = _shown(trajectory, start)
     axes.set_xlim(0, PER_LINE)
     axes.set_ylim(len(QUANTITIES) + 0.04, -0.04)
-    axes.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=90, fontsize=6.5)
+    axes.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=90, fontsize=points(6.5))
     axes.xaxis.tick_top()
     axes.set_yticks(np.arange(len(QUANTITIES)) + 0.5, [quantity.symbol for quantity in QUANTITIES])
     axes.tick_params(length=0, pad=1.5)
@@ -87,13 +93,25 @@ def _scales(axes: Axes, pair: CreditPair) -> None:
         for i, fraction in enumerate(steps):
             x = left + width * i / len(steps)
             axes.add_patch(Rectangle((x, 0.42), width / len(steps), 0.25, facecolor=hex_colour(fraction), linewidth=0))
-        axes.text(left + width / 2, 0.78, f"{quantity.symbol} {quantity.meaning}", ha="center", va="bottom", fontsize=6)
+        axes.text(
+            left + width / 2,
+            0.78,
+            f"{quantity.symbol} {quantity.meaning}",
+            ha="center",
+            va="bottom",
+            fontsize=points(6),
+        )
         frame = Rectangle((left, 0.42), width, 0.25, facecolor="none", edgecolor="#888888", linewidth=0.4)
         axes.add_patch(frame)
         for fraction, align in ((-1, "left"), (0, "center"), (1, "right")):
             x = left + width * (fraction + 1) / 2
             axes.text(
-                x, 0.34, f"{quantity.neutral + fraction * scale:+.2f}".replace("-", "−"), ha=align, va="top", fontsize=6
+                x,
+                0.34,
+                f"{quantity.neutral + fraction * scale:+.2f}".replace("-", "−"),
+                ha=align,
+                va="top",
+                fontsize=points(6),
             )
 
 
@@ -115,7 +133,7 @@ def draw_pair(pair: CreditPair) -> Picture:
     heads = [0.08 + LETTER * max(map(len, _shown(trajectory, start))) for trajectory, start in lines]
     above = [head + (0.22 if start == 0 else 0.04) for head, (_, start) in zip(heads, lines, strict=True)]
     total = sum(above) + height * len(lines) + 0.5
-    figure = plt.figure(figsize=(COLUMN, total))
+    figure = plt.figure(figsize=inches(COLUMN, total))
     figure.set_layout_engine("none")
     top = total
     for (trajectory, start), head, room in zip(lines, heads, above, strict=True):
@@ -123,7 +141,9 @@ def draw_pair(pair: CreditPair) -> Picture:
         axes = figure.add_axes((0.06, (top - height) / total, 0.93, height / total))
         _line(axes, pair, trajectory, start)
         if start == 0:
-            figure.text(0.01, (top + head + 0.04) / total, title(trajectory), fontsize=7, weight="bold", va="bottom")
+            figure.text(
+                0.01, (top + head + 0.04) / total, title(trajectory), fontsize=points(7), weight="bold", va="bottom"
+            )
         top -= height
     _scales(figure.add_axes((0.02, 0.0, 0.96, 0.45 / total)), pair)
     caption = (

@@ -26,7 +26,7 @@ from rlsd_cli.report.figures.base import (
     single,
 )
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import COLUMN, PAGE, ArmStyle, Dashes, in_order, styles, tint
+from rlsd_cli.report.style import COLUMN, PAGE, ArmStyle, Dashes, in_order, inches, styles, tint
 from rlsd_cli.report.variants import opsd_supports
 
 # Their training questions are drawn fresh at each step and never seen again, so rewards are accuracy on unseen ones.
@@ -94,7 +94,7 @@ def fig1b(comparison: Comparison) -> Picture:
     if not suites:
         raise Missing("the arms share no evaluated suite")
     looks = styles(variants)
-    figure, axes = plt.subplots(figsize=(PAGE, 2.3))
+    figure, axes = plt.subplots(figsize=inches(PAGE, 2.3))
     groups = [*suites, "mean"] if len(suites) > 1 else suites
     width = 0.8 / len(evaluated)
     for position, variant in enumerate(in_order(evaluated)):
@@ -211,7 +211,7 @@ def fig5c(comparison: Comparison) -> Picture:
     import matplotlib.pyplot as plt
 
     (variant,), _ = _arms(comparison, "rlsd")
-    figure, axes = plt.subplots(figsize=(COLUMN, 2.4))
+    figure, axes = plt.subplots(figsize=inches(COLUMN, 2.4))
     lines = []
     parts: tuple[tuple[str, str, str, Dashes, str], ...] = (
         (CLIP.key, "both", "#0072B2", "solid", "o"),

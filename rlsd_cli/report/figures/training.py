@@ -23,7 +23,7 @@ from rlsd_cli.report.figures.base import (
     single,
 )
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import PAGE, ArmStyle, in_order, styles
+from rlsd_cli.report.style import PAGE, ArmStyle, in_order, inches, styles
 
 PANELS = (REWARD, LEAKAGE, ENTROPY, LENGTH, CLIP, OPEN_BOOK)
 MOST_LINES = 7  # more than that is not legible in a panel of two inches
@@ -50,7 +50,7 @@ def overview(comparison: Comparison) -> Picture:
 
     variants, left_out = shown(comparison)
     looks = styles(variants)
-    figure, grid = plt.subplots(2, 3, figsize=(PAGE, 4.0))
+    figure, grid = plt.subplots(2, 3, figsize=inches(PAGE, 4.0))
     drawn = []
     for axes, panel in zip(grid.flat, PANELS, strict=True):
         try:

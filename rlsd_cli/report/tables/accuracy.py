@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlsd_cli.report.comparison import Comparison, Variant
-from rlsd_cli.report.evaluations import difference, mean_interval, samples_text, suites_of
+from rlsd_cli.report.evaluations import difference, evaluation_notes, mean_interval, samples_text, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table
@@ -31,7 +31,7 @@ def _evaluated(comparison: Comparison) -> tuple[list[Variant], list[str], list[s
         extra = sorted(set(suites_of(variant)) - set(suites))
         if extra:
             notes.append(f"{variant.label} is evaluated on {', '.join(extra)} too, which others lack: left out.")
-    return have, suites, notes
+    return have, suites, notes + evaluation_notes(have, suites)
 
 
 def _groups(suites: list[str]) -> dict[str, list[str]]:
