@@ -8,15 +8,17 @@ True
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rlsd_cli.leakage.early import EARLY_RULE, early_answer
 from rlsd_cli.leakage.normalise import PARAGRAPH, lower, normalise
 from rlsd_cli.leakage.rules import Rule, RuleSet, load_rules
 
-REACH = 90  # characters on either side of an anchor that a pattern may use
+REACH = 90  # a match begins at most this many characters before the end of an anchor
 SENTENCE = 160  # longest stretch of a sentence that is searched for a negation or an ordinary use
 NEARBY = 240  # how far back an ordinary thing may have been introduced
+_WORD_START = re.compile(r"\b\w")
 _STOPS = (". ", "! ", "? ", "; ", ": ", PARAGRAPH)
 
 
@@ -64,53 +66,56 @@ def leaks(completion: str, prompt: str = "") -> bool:
 def examine(completion: str, prompt: str = "") -> list[Finding]:
     """Return every match of a phrase rule, also those that do not count, without overlaps.
 
-    Time is linear in the length of the text: patterns run only near an anchor, and
-    every repetition in them is bounded.
+    Time is linear in the length of the text: a pattern is tried once at each word
+    near an anchor, and every repetition in it is bounded.
     """
     ruleset = load_rules()
     lowered = lower(completion)
-    present = [rule for rule in ruleset.rules if any(anchor in lowered for anchor in rule.anchors)]
+    present = [
+        (rank, near)
+        for rank, rule in enumerate(ruleset.rules)
+        for near in rule.near
+        if any(anchor in lowered for anchor in near.anchors)
+    ]
     if not present:
         return []
     text = normalise(completion)
-    spans = [
-        (match.start(), -match.end(), rank)
-        for rank, rule in enumerate(present)
-        for low, high in windows(text, rule.anchors)
-        for pattern in rule.patterns
-        for match in pattern.finditer(text, low, high)
-    ]
+    spans = {
+        (start, -match.end(), rank)
+        for rank, near in present
+        for start in starts(text, near.anchors)
+        if (match := near.pattern.match(text, start))
+    }
     if not spans:
         return []
     clean_prompt = normalise(prompt)
     findings = []
     covered = 0
-    for start, negative_end, rank in sorted(set(spans)):
+    for start, negative_end, rank in sorted(spans):
         end = -negative_end
         if start < covered:
             continue
         covered = end
-        hit = Hit(present[rank].name, start, end, completion[start:end])
-        findings.append(Finding(hit, dismissal(text, (start, end), present[rank], ruleset, clean_prompt)))
+        rule = ruleset.rules[rank]
+        hit = Hit(rule.name, start, end, completion[start:end])
+        findings.append(Finding(hit, dismissal(text, (start, end), rule, ruleset, clean_prompt)))
     return findings
 
 
-def windows(text: str, anchors: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Return the stretches of ``text`` within `REACH` of an anchor, merged where they overlap."""
-    places = []
+def starts(text: str, anchors: tuple[str, ...]) -> list[int]:
+    """Return the places in ``text`` where a word begins within `REACH` before the end of an anchor, each once."""
+    ends = []
     for anchor in anchors:
         place = text.find(anchor)
         while place >= 0:
-            places.append(place)
-            place = text.find(anchor, place + len(anchor))
-    merged: list[tuple[int, int]] = []
-    for place in sorted(places):
-        low, high = max(0, place - REACH), min(len(text), place + REACH)
-        if merged and low <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], high)
-        else:
-            merged.append((low, high))
-    return merged
+            ends.append(place + len(anchor))
+            place = text.find(anchor, ends[-1])
+    words = []
+    seen = 0
+    for end in sorted(ends):
+        words += [match.start() for match in _WORD_START.finditer(text, max(seen, end - REACH), end)]
+        seen = end
+    return words
 
 
 def dismissal(text: str, span: tuple[int, int], rule: Rule, ruleset: RuleSet, prompt: str) -> str:

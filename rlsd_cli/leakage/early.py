@@ -76,6 +76,9 @@ def early_answer(completion: str, answer: str, prompt: str = "") -> tuple[int, i
         answer: The gold answer, as text.
         prompt: What the model saw; an answer that stands there is not marked.
     """
+    opening = completion[:LEAD].lower()
+    if "answer" not in opening and "boxed" not in opening:
+        return None
     gold = plain(answer)
     text = normalise(completion[:HEAD])
     match = _ASSERTION.search(text, 0, LEAD)

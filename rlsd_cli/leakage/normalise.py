@@ -12,8 +12,9 @@ _ASCII_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A
 _LATEX_STYLE = re.compile(
     r"\\(?:text(?:bf|it|tt|rm|sc|sf|sl|md)?|emph|mathrm|mathbf|mathit|underline|mbox|bm)(?![a-z])"
 )
-_QUOTE = re.compile(r"(?<!\w)'|'(?!\w)")
-_HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
+# Both start with their own character, which lets the engine skip to it.
+_QUOTE = re.compile(r"'(?:(?!\w)|(?<!\w'))")
+_HYPHEN = re.compile(r"-(?=[a-z])(?<=[a-z]-)")
 
 
 def lower(text: str) -> str:

@@ -17,19 +17,25 @@ _SPACE_OR_CLASS = re.compile(r"\[(?:\\.|[^\]\\])*\]| \?| ")
 
 
 @dataclass(frozen=True)
+class Near:
+    """A pattern and its anchors: plain strings, near one of which a match begins."""
+
+    anchors: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True)
 class Rule:
     """One family of phrases.
 
-    ``anchors`` are plain strings, one of which every match contains: the patterns
-    run only near them. ``ordinary`` veto a hit that lies in their sentence,
-    ``introduced`` one that follows within a few lines, ``explained`` one whose
-    prompt they match.
+    ``ordinary`` vetoes a hit in whose sentence it matches, ``introduced`` one that
+    follows within a few lines, ``explained`` one whose prompt it matches.
     """
 
     name: str
     about: str
-    anchors: tuple[str, ...]
-    patterns: tuple[re.Pattern[str], ...]
+    weight: int
+    near: tuple[Near, ...]
     ordinary: re.Pattern[str] | None
     introduced: re.Pattern[str] | None
     explained: re.Pattern[str]
@@ -71,8 +77,8 @@ def load_rules() -> RuleSet:
         Rule(
             name=name,
             about=entry["about"],
-            anchors=tuple(entry["anchors"]),
-            patterns=tuple(compile_pattern(source, words) for source in entry["patterns"]),
+            weight=entry["weight"],
+            near=tuple(Near(tuple(near["anchors"]), _any_of(near["patterns"], words)) for near in entry["near"]),
             ordinary=_any_of(entry["ordinary"], words) if "ordinary" in entry else None,
             introduced=_any_of(entry["introduced"], words) if "introduced" in entry else None,
             explained=_any_of(entry["explained"], words),
