@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from rlsd_cli import __version__
-from rlsd_cli.commands import train
+from rlsd_cli.commands import eval as evaluation
+from rlsd_cli.commands import plot, train
 from rlsd_cli.errors import UserError
 
 app = typer.Typer(
@@ -39,6 +40,8 @@ def root(
 
 
 app.command("train")(train.train)
+app.command("eval")(evaluation.evaluate)
+app.command("plot")(plot.plot)
 
 
 def main() -> None:

@@ -76,12 +76,13 @@ class MetricsCallback(TrainerCallback):
         if self.timer is None:
             return {"time/step_s": total}
         parts = self.timer.seconds
-        update = total - parts["rollout"] - parts["teacher"]
+        update = total - parts["rollout"] - parts["teacher"] - parts["probe"]
         return {
             "time/step_s": total,
             "time/rollout_s": parts["rollout"],
             "time/teacher_s": parts["teacher"],
             "time/update_s": update,
+            "time/probe_s": parts["probe"],
         }
 
     def _stop_on_bad_numbers(self, record: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,20 @@ from rlsd_cli import config as configuration
 from rlsd_cli.artifacts import RunDir, write_json, write_text
 from rlsd_cli.config import RunConfig
 from rlsd_cli.errors import UserError
+
+
+def quiet_libraries(threads: int | None) -> None:
+    """Set the CPU threads, and stop the libraries' telemetry, progress bars and advice to their own developers."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    if threads:
+        torch.set_num_threads(threads)
 
 
 @contextmanager
@@ -94,13 +109,7 @@ def _train_locked(
         say(f"{run_dir.path} is complete already; nothing to do.")
         return run_dir
 
-    # Read when the libraries are imported: no look-ups on a hub for files that are here, no telemetry.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import torch
-
-    if config.train.threads:
-        torch.set_num_threads(config.train.threads)
+    quiet_libraries(config.train.threads)
     trainer, callbacks = build_trainer(config, run_dir, on_step)
     checkpoint = find_checkpoint(run_dir, say)
     begin(config, run_dir, checkpoint[0] if checkpoint else 0)
@@ -116,6 +125,7 @@ def _train_locked(
         say(f"stopped after step {trainer.state.global_step}; go on with --resume.")
         return run_dir
     trainer.save_model(str(run_dir.model_dir))
+    (run_dir.model_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle: nobody should have to open one
     run_dir.write_status(state="complete", step=config.train.steps, steps=config.train.steps, error=None)
     return run_dir
 
