@@ -136,7 +136,8 @@ def pretrain(
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: min((step + 1) / recipe.warmup_steps, max(0.0, 1 - step / recipe.steps)),
+        # Warm up, hold, and fall to zero over the last fifth.
+        lambda step: min(1.0, (step + 1) / recipe.warmup_steps, (recipe.steps - step) / (0.2 * recipe.steps)),
     )
     task = ArithmeticTask()
     for step in range(1, recipe.steps + 1):
