@@ -1,0 +1,127 @@
+"""The wiring of RLSD: what reaches the teacher, what reaches the loss, what does not."""
+
+import pytest
+import torch
+from rewards import reward_even_length
+
+from rlsd_cli import objectives
+
+
+def history(trainer, keys=("loss", "grad_norm", "reward", "entropy")):
+    trainer.train()
+    return [[line[key] for key in keys] for line in trainer.state.log_history if "loss" in line]
+
+
+def one_batch(trainer):
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = 1
+    rows = next(iter(trainer.get_train_dataloader()))
+    return rows, trainer._generate_and_score_completions(rows)
+
+
+def plain_logps(model, prompt_ids, prompt_mask, batch):
+    """Log-probs of the sampled tokens from plain logits, (B, T)."""
+    ids = torch.cat([prompt_ids, batch["completion_ids"]], dim=1)
+    mask = torch.cat([prompt_mask, batch["completion_mask"]], dim=1)
+    width = batch["completion_ids"].size(1)
+    logits = model(input_ids=ids, attention_mask=mask).logits[:, -width - 1 : -1]
+    return torch.log_softmax(logits, -1).gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)
+
+
+def test_mix_zero_trains_exactly_as_grpo(tiny_trainer):
+    grpo = history(reward_even_length(tiny_trainer("grpo", folder="a")))
+    rlsd = history(reward_even_length(tiny_trainer("rlsd", {"objective": {"mix": 0.0}}, folder="b")))
+    assert grpo == rlsd
+    assert any(line[1] > 0 for line in grpo)  # there was a gradient to compare
+
+
+def test_mix_above_zero_trains_otherwise(tiny_trainer):
+    grpo = history(reward_even_length(tiny_trainer("grpo", folder="a")))
+    rlsd = history(reward_even_length(tiny_trainer("rlsd", folder="b")))
+    assert grpo[0] != rlsd[0]
+
+
+def test_teacher_sees_the_reference_and_the_student_never_does(tiny_trainer):
+    trainer = tiny_trainer("rlsd", {"teacher": {"reference": "solution"}})
+    rows, batch = one_batch(trainer)
+    decode = trainer.processing_class.decode
+    for row, student, teacher in zip(rows, batch["prompt_ids"], batch["teacher_prompt_ids"], strict=True):
+        open_book, closed_book = decode(teacher, skip_special_tokens=True), decode(student, skip_special_tokens=True)
+        assert open_book == f"reference {row['solution']} {row['prompt']}"
+        assert closed_book == row["prompt"]
+        assert row["solution"] not in closed_book
+
+
+def test_loss_and_gradient_equal_the_equation_written_out(tiny_trainer):
+    trainer = reward_even_length(tiny_trainer("rlsd", {"teacher": {"source": "online", "reference": "solution"}}))
+    _, batch = one_batch(trainer)
+    assert (batch["advantages"] != 0).any()
+    trainer.model.zero_grad()
+    loss = trainer._compute_loss(trainer.model, batch)
+    loss.backward()
+    gradient = {name: p.grad.clone() for name, p in trainer.model.named_parameters()}
+
+    trainer.model.zero_grad()
+    student = plain_logps(trainer.model, batch["prompt_ids"], batch["prompt_mask"], batch)
+    with torch.no_grad():
+        teacher = plain_logps(trainer.model, batch["teacher_prompt_ids"], batch["teacher_prompt_mask"], batch)
+    mask = batch["completion_mask"]
+    delta = objectives.privileged_gain(teacher, student, mask)
+    assert delta.abs().max() > 0.01
+    credit = objectives.rlsd_advantage(batch["advantages"], delta, 0.5 * (1 - 1 / 50), 0.2)
+    ratio = torch.exp(student - student.detach())
+    expected = -(ratio * credit * mask).sum(1) / mask.sum(1)
+    expected.mean().backward()
+    assert loss.item() == pytest.approx(expected.mean().item(), abs=1e-6)
+    for name, parameter in trainer.model.named_parameters():
+        assert torch.allclose(gradient[name], parameter.grad, atol=1e-6), name
+
+
+def test_same_prompt_for_teacher_and_student_gives_grpo(tiny_trainer):
+    trainer = reward_even_length(tiny_trainer("rlsd", {"teacher": {"source": "online"}}))
+    trainer.teacher_prompts = lambda rows, texts: [row["prompt"] for row in rows]
+    _, batch = one_batch(trainer)
+    loss = trainer._compute_loss(trainer.model, batch)
+    assert trainer._metrics["train"]["rlsd/delta_abs_mean"] == [0.0]
+    assert trainer._metrics["train"]["rlsd/weight_mean"] == [1.0]
+    plain = tiny_trainer("grpo", folder="plain")
+    plain.model.load_state_dict(trainer.model.state_dict())
+    plain.model.train()
+    plain.current_gradient_accumulation_steps = 1
+    assert plain._compute_loss(plain.model, batch).item() == loss.item()
+
+
+def test_rows_without_a_reference_keep_the_plain_advantage(tiny_trainer):
+    trainer = reward_even_length(tiny_trainer("rlsd", {"teacher": {"source": "online"}}))
+    trainer.privileged_texts = lambda rows: [None] * len(rows)
+    _, batch = one_batch(trainer)
+    seen = {}
+    original = trainer._credit
+    trainer._credit = lambda *args, **kwargs: seen.setdefault("credit", original(*args, **kwargs))
+    trainer._compute_loss(trainer.model, batch)
+    assert torch.equal(seen["credit"], batch["advantages"].unsqueeze(1).expand_as(seen["credit"]))
+
+
+def test_the_teachers_weights_get_no_gradient_and_move_only_when_synced(tiny_trainer):
+    trainer = reward_even_length(tiny_trainer("rlsd", {"teacher": {"source": "synced", "sync_every": 2}}))
+    teacher = trainer.teacher.model(trainer.model)
+    start = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    trainer.teacher.after_step(1, trainer.model)
+    with torch.no_grad():
+        for parameter in trainer.model.parameters():
+            parameter.add_(0.01)
+    trainer.teacher.after_step(1, trainer.model)
+    assert all(torch.equal(start[name], tensor) for name, tensor in teacher.state_dict().items())
+    trainer.teacher.after_step(2, trainer.model)
+    student = trainer.model.state_dict()
+    assert all(torch.equal(student[name], tensor) for name, tensor in teacher.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_micro_batches_train_like_one_batch(tiny_trainer):
+    whole = history(reward_even_length(tiny_trainer("rlsd", folder="a")), ("loss", "grad_norm", "reward"))
+    parts = history(
+        reward_even_length(tiny_trainer("rlsd", {"train": {"micro_batch": 2}}, folder="b")),
+        ("loss", "grad_norm", "reward"),
+    )
+    assert torch.allclose(torch.tensor(whole), torch.tensor(parts), atol=1e-5)
