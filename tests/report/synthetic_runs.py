@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,14 @@ def write_run(
     state: str = "complete",
     evaluated: bool = True,
     credit: bool = True,
+    metrics: dict[str, np.ndarray] | None = None,
 ) -> Path:
-    """Write a run directory and return its path."""
+    """Write a run directory and return its path.
+
+    ``metrics`` (name to (steps,)) replaces the curves of the arm; then nothing is evaluated or probed.
+    """
+    if metrics is not None:
+        steps, evaluated, credit = len(next(iter(metrics.values()))), False, False
     config = config_of(method, label, seed, steps, changes or {})
     run = RunDir(path)
     write_text(run.config_file, yaml.safe_dump(config))
@@ -94,15 +101,15 @@ def write_run(
     write_json(run.provenance_file, {"started": "2026-01-02T03:04:05+00:00"})
     support = str(config["objective"].get("support", "full"))
     rng = np.random.default_rng([seed, len(method), sum(map(ord, method + support))])
-    columns = curves(method, support, steps, rng)
+    columns = metrics if metrics is not None else curves(method, support, steps, rng)
     lines = []
     for step in range(1, done + 1):
         record: dict[str, Any] = {"step": step, **{name: float(values[step - 1]) for name, values in columns.items()}}
-        if step % 5 == 0 and "reward" in record:
+        if metrics is None and step % 5 == 0 and "reward" in record:
             record["probe/accuracy"] = min(max(record["reward"] + float(rng.normal()) * 0.02, 0.0), 1.0)
             record["probe/kl_forward"] = 0.3 * math.exp(-step / steps)
         lines.append(record)
-    write_text(run.metrics_file, "".join(yaml_free_json(line) + "\n" for line in lines))
+    write_text(run.metrics_file, "".join(json.dumps(line) + "\n" for line in lines))
     if credit and method != "sft":
         for step in (0, done):
             write_parquet(run.credit_dir / f"step-{step:06d}.parquet", credit_frame(step, rng))
@@ -110,13 +117,6 @@ def write_run(
         accuracy = float(columns["reward"][done - 1]) if "reward" in columns else 0.45
         write_evaluations(run, accuracy, seed)
     return path
-
-
-def yaml_free_json(record: dict[str, Any]) -> str:
-    """Return a line of metrics.jsonl."""
-    import json
-
-    return json.dumps(record)
 
 
 def write_evaluations(run: RunDir, accuracy: float, seed: int, questions: int = 60, samples: int = 4) -> None:

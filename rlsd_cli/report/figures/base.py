@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlsd_cli.report.comparison import Variant
+from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import Curve, curve
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import COLUMN, ArmStyle, in_order, inches, styles
@@ -149,6 +149,16 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
         if columns == 1 or placed.get_window_extent().width <= 0.98 * figure.bbox.width:
             return
         placed.remove()
+
+
+def arms(comparison: Comparison, *methods: str) -> tuple[list[Variant], list[str]]:
+    """Return the variants standing for arms; the second list names the arms that have none."""
+    found = {method: comparison.main(method) for method in methods}
+    missing = [f"there is no run of {method}" for method, variant in found.items() if variant is None]
+    variants = [variant for variant in found.values() if variant is not None]
+    if not variants:
+        raise Missing("; ".join(missing))
+    return variants, missing
 
 
 def seeds_text(variants: Iterable[Variant]) -> str:

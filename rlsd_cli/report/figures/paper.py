@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import curve
-from rlsd_cli.report.evaluations import mean_interval, suites_of
 from rlsd_cli.report.figures.base import (
     ACCURACY,
     BAND,
@@ -19,6 +18,7 @@ from rlsd_cli.report.figures.base import (
     TEACHER,
     Panel,
     Picture,
+    arms,
     draw,
     frame,
     legend,
@@ -26,7 +26,7 @@ from rlsd_cli.report.figures.base import (
     single,
 )
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import COLUMN, PAGE, ArmStyle, Dashes, in_order, inches, styles, tint
+from rlsd_cli.report.style import COLUMN, ArmStyle, Dashes, inches, styles
 from rlsd_cli.report.variants import opsd_supports
 
 # Their training questions are drawn fresh at each step and never seen again, so rewards are accuracy on unseen ones.
@@ -49,18 +49,8 @@ def validation(variants: Iterable[Variant]) -> Panel:
     return FRESH if all(v.option("task.name") in FRESH_TASKS for v in variants) else ACCURACY
 
 
-def _arms(comparison: Comparison, *methods: str) -> tuple[list[Variant], list[str]]:
-    """Return the variants standing for arms; the second list names the arms that have none."""
-    found = {method: comparison.main(method) for method in methods}
-    missing = [f"there is no run of {method}" for method, variant in found.items() if variant is None]
-    variants = [variant for variant in found.values() if variant is not None]
-    if not variants:
-        raise Missing("; ".join(missing))
-    return variants, missing
-
-
 def _curves(panel: Panel, comparison: Comparison, caption: str, *methods: str) -> Picture:
-    variants, missing = _arms(comparison, *methods)
+    variants, missing = arms(comparison, *methods)
     picture = single(panel, variants, caption)
     picture.left_out += missing
     return picture
@@ -74,57 +64,6 @@ def fig1a(comparison: Comparison) -> Picture:
     """
     panel = validation(comparison.of_method("grpo", "opsd", "rlsd"))
     return _curves(panel, comparison, f"As Fig. 1(a): {panel.said} over steps.", "grpo", "opsd", "rlsd")
-
-
-def fig1b(comparison: Comparison) -> Picture:
-    """Fig. 1(b): accuracy per suite and on average, base, OPSD, GRPO, RLSD, with 95 % intervals.
-
-    Raises:
-        Missing: No run is evaluated.
-    """
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    variants, missing = _arms(comparison, "base", "opsd", "grpo", "rlsd")
-    evaluated = [variant for variant in variants if suites_of(variant)]
-    missing += [f"{v.label} is not evaluated (`rlsd eval`)" for v in variants if v not in evaluated]
-    if not evaluated:
-        raise Missing("; ".join(missing))
-    suites = [s for s in suites_of(evaluated[0]) if all(s in suites_of(other) for other in evaluated)]
-    if not suites:
-        raise Missing("the arms share no evaluated suite")
-    looks = styles(variants)
-    figure, axes = plt.subplots(figsize=inches(PAGE, 2.3))
-    groups = [*suites, "mean"] if len(suites) > 1 else suites
-    width = 0.8 / len(evaluated)
-    for position, variant in enumerate(in_order(evaluated)):
-        intervals = [mean_interval(variant, suites if group == "mean" else [group]) for group in groups]
-        means = np.array([each.mean for each in intervals])
-        ends = np.array([[each.mean - each.low, each.high - each.mean] for each in intervals]).T
-        look = looks[variant.label]
-        # The hatch keeps the arms apart in grey; a light fill leaves the whiskers legible.
-        axes.bar(
-            np.arange(len(groups)) + (position - (len(evaluated) - 1) / 2) * width,
-            means,
-            width * 0.92,
-            yerr=np.nan_to_num(ends),
-            label=look.name,
-            color=tint(look.colour),
-            hatch=("", "////", "....", "xxxx")[position],
-            edgecolor=look.colour,
-            linewidth=0.8,
-            error_kw={"linewidth": 1.0, "capsize": 2, "ecolor": "#000000"},
-        )
-    axes.set_xticks(range(len(groups)), groups)
-    axes.grid(visible=False, axis="x")
-    axes.set_ylabel("Accuracy (avg@k)")
-    axes.set_xlabel("Held-out suite")
-    legend(figure, [axes])
-    caption = (
-        f"As Fig. 1(b): accuracy on the held-out suites. {seeds_text(evaluated)} "
-        "Whiskers: 95 % intervals over seeds and questions."
-    )
-    return Picture(figure, caption, missing)
 
 
 SUPPORT_NAMES = {"full": "full", "teacher-top-1": "teacher's top-1", "student-top-1": "student's top-1"}
@@ -168,7 +107,7 @@ def fig3c(comparison: Comparison) -> Picture:
     Raises:
         Missing: There is neither an OPD nor an OPSD run with a teacher's KL.
     """
-    variants, _ = _arms(comparison, "opd", "opsd")
+    variants, _ = arms(comparison, "opd", "opsd")
     # One quantity for both: the sampled KL if both log it, otherwise the divergence that they minimise.
     both = all(any(len(run.series(TEACHER.key)[0]) for run in variant.runs) for variant in variants)
     panel = TEACHER if both else DIVERGENCE
@@ -210,7 +149,7 @@ def fig5c(comparison: Comparison) -> Picture:
     """
     import matplotlib.pyplot as plt
 
-    (variant,), _ = _arms(comparison, "rlsd")
+    (variant,), _ = arms(comparison, "rlsd")
     figure, axes = plt.subplots(figsize=inches(COLUMN, 2.4))
     lines = []
     parts: tuple[tuple[str, str, str, Dashes, str], ...] = (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from rlsd_cli.report.accuracy import mean_interval
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import seed_matrix
-from rlsd_cli.report.evaluations import mean_interval, suites_of
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.measures import fifths
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import in_order, styles

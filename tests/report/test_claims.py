@@ -1,0 +1,181 @@
+"""Verdicts on curves whose truth is known: seen, not seen, undecided, not tested."""
+
+import re
+
+import numpy as np
+import pytest
+from synthetic_runs import write_run
+
+from rlsd_cli.report.claims import CLAIMS, examine
+from rlsd_cli.report.comparison import compare
+from rlsd_cli.report.runs import find_runs
+from rlsd_cli.report.verdicts import judge, judge_within, p_text, signed
+from rlsd_cli.statistics import Interval
+
+STEPS = 100
+T = np.arange(STEPS) / (STEPS - 1)
+PEAK = 0.4 + 0.3 * np.minimum(T / 0.2, 1.0) - 0.5 * np.maximum(T - 0.2, 0.0)
+
+
+def verdict(tmp_path, key, arms, seeds=4, noise=0.02):
+    """Return the finding on a claim for arms given as method or label to metrics."""
+    for number, (name, metrics) in enumerate(arms.items()):
+        method, _, support = name.partition(":")
+        changes = {"objective": {"support": support}} if support else {}
+        for seed in range(seeds):
+            rng = np.random.default_rng([number, seed])
+            noisy = {each: values + noise * rng.normal(size=STEPS) for each, values in metrics.items()}
+            path = tmp_path / f"{name.replace(':', '-')}-{seed}"
+            write_run(
+                path, method, seed, label=f"{method}-{support}" if support else "", metrics=noisy, changes=changes
+            )
+    return {claim.key: finding for claim, finding in examine(compare(find_runs([tmp_path])))}[key]
+
+
+FLAT = np.full(STEPS, 0.5)
+CASES = [
+    ("opsd_peaks", {"opsd": {"reward": PEAK}}, "seen"),
+    ("opsd_peaks", {"opsd": {"reward": 0.4 + 0.3 * T}}, "not seen"),  # it never falls
+    ("opsd_peaks", {"opsd": {"reward": 0.8 - 0.5 * T}}, "not seen"),  # it never rises
+    ("opsd_peaks", {"opsd": {"reward": PEAK[::-1]}}, "not seen"),  # its peak lies late
+    ("leakage_rises", {"opsd": {"leakage/rate": T}}, "seen"),
+    ("leakage_rises", {"opsd": {"leakage/rate": np.where(T < 0.6, T, 1.2 - T)}}, "not seen"),  # it falls back
+    ("leakage_rises", {"opsd": {"leakage/rate": 0.3 - 0.1 * T}}, "not seen"),
+    (
+        "leakage_order",
+        {
+            f"opsd:{s}": {"leakage/rate": r * T}
+            for s, r in (("teacher_top1", 0.9), ("full", 0.6), ("student_top1", 0.3))
+        },
+        "seen",
+    ),
+    (
+        "leakage_order",
+        {
+            f"opsd:{s}": {"leakage/rate": r * T}
+            for s, r in (("teacher_top1", 0.6), ("full", 0.9), ("student_top1", 0.3))
+        },
+        "not seen",
+    ),
+    ("kl_stagnates", {"opsd": {"distillation/loss": 0.37 - 0.05 * T}}, "seen"),
+    ("kl_stagnates", {"opsd": {"distillation/loss": 0.9 - 0.8 * T}}, "not seen"),
+    ("kl_of_opd_falls", {"opd": {"distillation/loss": 0.9 - 0.8 * T}}, "seen"),
+    ("kl_of_opd_falls", {"opd": {"distillation/loss": 0.37 - 0.02 * T}}, "not seen"),
+    ("mix_does_not_recover", {"grpo": {"reward": 0.4 + 0.3 * T}, "grpo_opsd": {"reward": PEAK}}, "seen"),
+    ("mix_does_not_recover", {"grpo": {"reward": PEAK}, "grpo_opsd": {"reward": 0.4 + 0.3 * T}}, "not seen"),
+    ("rlsd_above", {"grpo": {"reward": 0.4 + 0.2 * T}, "rlsd": {"reward": 0.4 + 0.3 * T}}, "seen"),
+    ("rlsd_above", {"grpo": {"reward": 0.4 + 0.3 * T}, "rlsd": {"reward": 0.4 + 0.2 * T}}, "not seen"),
+    ("rlsd_above", {"grpo": {"reward": 0.4 + 0.3 * T}, "rlsd": {"reward": 0.4 + 0.3 * T}}, "undecided"),
+    ("rlsd_keeps_entropy", {"grpo": {"entropy": 0.5 - 0.4 * T}, "rlsd": {"entropy": 0.5 - 0.2 * T}}, "seen"),
+    ("rlsd_keeps_entropy", {"grpo": {"entropy": 0.5 - 0.2 * T}, "rlsd": {"entropy": 0.5 - 0.4 * T}}, "not seen"),
+]
+
+
+@pytest.mark.parametrize(("key", "arms", "expected"), CASES, ids=[f"{c[0]}-{c[2]}-{i}" for i, c in enumerate(CASES)])
+def test_the_verdict_follows_the_curve(tmp_path, key, arms, expected):
+    assert verdict(tmp_path, key, arms).verdict == expected
+
+
+@pytest.mark.parametrize(("end", "expected"), [(0.06, "seen"), (0.16, "not seen"), (0.01, "not seen")])
+def test_the_clip_ratio_is_stable_within_a_factor_of_two(tmp_path, end, expected):
+    share = 0.05 + (end - 0.05) * T
+    arms = {"rlsd": {"rlsd/weight_clip_low": share / 2, "rlsd/weight_clip_high": share / 2}}
+    assert verdict(tmp_path, "clip_ratio_stable", arms, noise=0.001).verdict == expected
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.0, "seen"), (0.3, "not seen")])
+def test_rlsd_does_not_leak_below_one_in_a_hundred(tmp_path, rate, expected):
+    arms = {"rlsd": {"leakage/rate": np.full(STEPS, rate)}}
+    assert verdict(tmp_path, "rlsd_does_not_leak", arms, noise=0.0).verdict == expected
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.key)
+def test_without_runs_no_claim_is_tested_and_the_reason_is_given(tmp_path, claim):
+    write_run(tmp_path / "sft", "sft", evaluated=False)
+    found = dict(zip(CLAIMS, [finding for _, finding in examine(compare(find_runs([tmp_path])))], strict=True))
+    assert found[claim].verdict == "not tested"
+    assert "there is no run of" in found[claim].evidence
+
+
+@pytest.mark.parametrize("key", ["opsd_peaks", "leakage_rises", "kl_stagnates"])
+def test_one_seed_leaves_a_claim_undecided(tmp_path, key):
+    arms = {"opsd": {"reward": PEAK, "leakage/rate": T, "distillation/loss": 0.4 - 0.1 * T}}
+    assert verdict(tmp_path, key, arms, seeds=1).verdict == "undecided"
+
+
+def test_one_seed_leaves_the_comparison_of_arms_undecided_even_when_evaluated(tmp_path):
+    for method in ("grpo", "rlsd"):
+        write_run(tmp_path / method, method, 0)
+    found = {claim.key: finding for claim, finding in examine(compare(find_runs([tmp_path])))}
+    for key in ("rlsd_above", "rlsd_keeps_entropy", "clip_ratio_stable", "rlsd_does_not_leak"):
+        assert found[key].verdict == "undecided", key
+
+
+def test_unfinished_runs_are_not_judged(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path / f"{seed}", "opsd", seed, state="running")
+    found = {claim.key: finding for claim, finding in examine(compare(find_runs([tmp_path])))}
+    assert found["opsd_peaks"].verdict == "not tested"
+    assert "unfinished" in found["opsd_peaks"].evidence
+
+
+def test_the_evaluation_decides_between_arms_where_there_is_one(comparison):
+    found = {claim.key: finding for claim, finding in examine(comparison)}
+    assert "mean accuracy over 3 suites" in found["mix_does_not_recover"].evidence
+    assert "sign-flip p" in found["mix_does_not_recover"].evidence
+    assert found["mix_does_not_recover"].verdict == "seen"
+
+
+def test_evidence_names_the_seeds_and_the_interval(comparison):
+    for _, finding in examine(comparison):
+        assert "(seeds 0, 1, 2)" in finding.evidence
+        assert re.search(r"\[.+, .+\]", finding.evidence)
+
+
+def test_equal_arms_are_rarely_called_different(tmp_path):
+    # 95 % intervals: about one in twenty pairs of equal arms may be decided; twelve pairs, at most three.
+    decided = 0
+    for trial in range(12):
+        for number, method in enumerate(("grpo", "rlsd")):
+            for seed in range(3):
+                rng = np.random.default_rng([trial, number, seed])
+                reward = 0.5 + 0.05 * rng.normal() + 0.02 * rng.normal(size=STEPS)
+                write_run(tmp_path / f"{trial}-{method}-{seed}", method, seed, metrics={"reward": reward})
+        runs = [run for run in find_runs([tmp_path]) if run.path.name.startswith(f"{trial}-")]
+        found = {claim.key: finding for claim, finding in examine(compare(runs))}
+        decided += found["rlsd_above"].verdict != "undecided"
+    assert decided <= 3
+
+
+def interval(low, high):
+    return Interval((low + high) / 2, low, high, 3)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"), [(0.1, 0.2, "yes"), (-0.2, 0.0, "no"), (-0.1, 0.1, "undecided"), (0.0, 0.0, "no")]
+)
+def test_judge_by_the_whole_interval(low, high, expected):
+    assert judge(interval(low, high)) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(-0.1, 0.1, "yes"), (0.3, 0.4, "no"), (-0.9, -0.8, "no"), (0.1, 0.4, "undecided"), (-9, 9, "undecided")],
+)
+def test_judge_within_by_the_whole_interval(low, high, expected):
+    assert judge_within(interval(low, high), -0.2, 0.2) == expected
+
+
+def test_without_an_interval_nothing_is_judged():
+    assert judge(Interval(0.5, NAN, NAN, 1)) == "undecided"
+    assert judge_within(Interval(0.5, NAN, NAN, 1), 0, 1) == "undecided"
+
+
+def test_numbers_are_written_with_sign_and_interval():
+    assert signed(Interval(-0.1, -0.2, 0.05, 3)) == "−0.100 [−0.200, +0.050]"
+    assert signed(Interval(0.1, NAN, NAN, 1)) == "+0.100"
+    assert p_text(0.0004) == "p < 0.001"
+    assert p_text(0.0416) == "p = 0.042"

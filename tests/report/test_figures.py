@@ -1,0 +1,238 @@
+"""What is drawn equals what was logged; what can't be drawn is named; files are equal byte by byte."""
+
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from synthetic_runs import write_run
+
+from rlsd_cli.report.accuracy import mean_interval
+from rlsd_cli.report.comparison import compare
+from rlsd_cli.report.curves import curve
+from rlsd_cli.report.figures import FIGURES
+from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.runs import find_runs
+from rlsd_cli.report.style import ARMS, COLUMN, PAGE, SHADES, save, shade, styled, styles
+
+
+@pytest.fixture(autouse=True)
+def paper_style():
+    with styled("paper"):
+        yield
+    plt.close("all")
+
+
+def lines_of(axes):
+    """Return the labelled lines of an axes by name."""
+    return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "fig6"])
+def test_every_figure_is_drawn_from_the_full_set_with_names_and_units(comparison, name):
+    picture = FIGURES[name](comparison)
+    assert picture.caption.endswith(".")
+    for axes in picture.figure.axes:
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+
+
+SINGLE = {"reward": "reward", "fig5a": "reward", "fig5b": "entropy", "fig1a": "reward", "fig3c": "distillation/loss"}
+
+
+@pytest.mark.parametrize(("name", "key"), SINGLE.items())
+def test_lines_and_bands_are_the_mean_and_t_interval_over_seeds(comparison, name, key):
+    axes = FIGURES[name](comparison).figure.axes[0]
+    drawn = lines_of(axes)
+    assert drawn
+    for label, line in drawn.items():
+        method = next(method for method, look in ARMS.items() if look.name == label)
+        expected = curve(comparison.variants[method], key)
+        np.testing.assert_array_equal(line.get_xdata(), expected.steps)
+        np.testing.assert_allclose(line.get_ydata(), expected.mean)
+        band = next(c for c in axes.collections if mpl.colors.same_color(c.get_facecolor()[0][:3], line.get_color()))
+        vertices = band.get_paths()[0].vertices
+        np.testing.assert_allclose(vertices[:, 1].max(), expected.high.max())
+        np.testing.assert_allclose(vertices[:, 1].min(), expected.low.min())
+
+
+def test_single_seeds_are_thin_lines(comparison):
+    axes = FIGURES["fig5a"](comparison).figure.axes[0]
+    thin = [line for line in axes.get_lines() if line.get_linewidth() < 0.5]
+    assert len(thin) == 2 * 3
+
+
+def test_one_seed_has_no_band_and_the_caption_says_so(tmp_path):
+    write_run(tmp_path / "x", "grpo")
+    picture = FIGURES["reward"](compare(find_runs([tmp_path])))
+    assert len(picture.figure.axes[0].collections) == 0
+    assert "One seed each, so no band." in picture.caption
+
+
+def test_smoothing_is_stated_on_the_axis(comparison, tmp_path):
+    assert FIGURES["reward"](comparison).figure.axes[0].get_xlabel() == "Step (running mean of 5)"
+    assert FIGURES["accuracy"](comparison).figure.axes[0].get_xlabel() == "Step"
+
+
+def test_arms_without_a_metric_are_named_by_the_panel_and_in_words(comparison):
+    picture = FIGURES["overview"](comparison)
+    titles = [axes.get_title() for axes in picture.figure.axes]
+    assert "Leakage\n(without SFT)" in titles
+    assert "Weights clipped\n(RLSD only)" in titles
+    assert "sft, grpo, opd, opsd, grpo_opsd log no rlsd/weight_clip_low+rlsd/weight_clip_high" in picture.left_out
+
+
+def test_the_overview_names_the_variants_that_it_leaves_out_for_legibility(comparison):
+    picture = FIGURES["overview"](comparison)
+    assert "not shown, to keep the lines apart: opsd-frozen, opsd-student-top1, opsd-teacher-top1" in picture.left_out
+
+
+def test_a_metric_that_only_some_seeds_log_is_drawn_from_those_and_named(tmp_path):
+    write_run(tmp_path / "a", "grpo", 0, metrics={"reward": np.ones(20), "entropy": np.ones(20)})
+    write_run(tmp_path / "b", "grpo", 1, metrics={"reward": np.ones(20)})
+    picture = FIGURES["entropy"](compare(find_runs([tmp_path])))
+    assert picture.left_out == ["only 1 of 2 runs of grpo log entropy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("fig1a", "grpo"), ("fig1b", "no run of base"), ("fig3a", "no run of opsd"), ("fig3c", "no run of opd"),
+        ("fig5a", "grpo"), ("fig5c", "no run of rlsd"), ("reward", "sft logs no reward"), ("fig6", "no credit"),
+        ("overview", "none of the runs"),
+    ],
+)  # fmt: skip
+def test_what_the_runs_cannot_support_is_missing_with_the_reason(tmp_path, name, reason):
+    write_run(tmp_path / "x", "sft", evaluated=False)
+    runs = compare(find_runs([tmp_path]))
+    open_before = len(plt.get_fignums())
+    with pytest.raises(Missing, match=reason):
+        FIGURES[name](runs)
+    assert len(plt.get_fignums()) == open_before
+
+
+def test_figure_3_shows_the_three_supports_under_the_papers_names(comparison):
+    drawn = lines_of(FIGURES["fig3a"](comparison).figure.axes[0])
+    assert set(drawn) == {"full", "teacher's top-1", "student's top-1"}
+    expected = curve(comparison.variants["opsd-teacher-top1"], "leakage/rate")
+    np.testing.assert_allclose(drawn["teacher's top-1"].get_ydata(), expected.mean)
+
+
+def test_figure_3_names_a_support_that_was_not_run(tmp_path):
+    write_run(tmp_path / "x", "opsd")
+    picture = FIGURES["fig3b"](compare(find_runs([tmp_path])))
+    assert picture.left_out == [
+        "there is no run of opsd with teacher-top-1",
+        "there is no run of opsd with student-top-1",
+    ]
+
+
+def test_figure_3c_marks_where_opsd_starts(comparison):
+    axes = FIGURES["fig3c"](comparison).figure.axes[0]
+    start = curve(comparison.variants["opsd"], "distillation/loss", smooth=False).mean[0]
+    assert any(np.allclose(line.get_ydata(), start) for line in axes.get_lines() if len(line.get_ydata()) == 2)
+
+
+def test_accuracy_over_steps_is_that_of_the_probes_where_training_questions_repeat(tmp_path):
+    write_run(tmp_path / "x", "grpo", changes={"task": {"name": "parquet"}})
+    runs = compare(find_runs([tmp_path]))
+    drawn = lines_of(FIGURES["fig1a"](runs).figure.axes[0])
+    assert len(drawn["GRPO"].get_xdata()) == 12
+
+
+def test_bars_and_whiskers_are_the_suites_means_and_intervals(comparison):
+    axes = FIGURES["fig1b"](comparison).figure.axes[0]
+    bars = next(container for container in axes.containers if container.get_label() == "RLSD")
+    expected = [mean_interval(comparison.variants["rlsd"], [suite]) for suite in ("chain", "large", "long")]
+    expected.append(mean_interval(comparison.variants["rlsd"], ["chain", "large", "long"]))
+    np.testing.assert_allclose([bar.get_height() for bar in bars], [each.mean for each in expected])
+    whiskers = bars.errorbar.lines[2][0].get_segments()
+    np.testing.assert_allclose([w[:, 1] for w in whiskers], [(each.low, each.high) for each in expected])
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("overview", "pdf"), ("fig3a", "svg"), ("fig1b", "pdf"), ("fig1b", "svg"), ("fig6", "png")]
+)
+def test_a_figure_drawn_twice_is_equal_byte_by_byte(comparison, tmp_path, name, suffix):
+    files = [save(FIGURES[name](comparison).figure, tmp_path / f"{i}", [suffix])[0] for i in range(2)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].suffix == f".{suffix}"
+
+
+def test_pdfs_hold_type_42_fonts_and_no_date(comparison, tmp_path):
+    (path,) = save(FIGURES["fig3a"](comparison).figure, tmp_path / "x", ["pdf"])
+    content = path.read_bytes()
+    assert b"/CIDFontType2" in content or b"/TrueType" in content
+    assert b"/Type3" not in content
+    assert b"CreationDate" not in content
+
+
+def texts_of(figure):
+    """Return what is printed in a figure with its box; ticks beyond the limits exist, but are not drawn."""
+    hidden = set()
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        for tick in axis.get_major_ticks():
+            if not low <= tick.get_loc() <= high:
+                hidden |= {id(tick.label1), id(tick.label2)}
+    texts = [text for text in figure.findobj(mpl.text.Text) if text.get_text().strip() and text.get_visible()]
+    return [(text.get_text(), text.get_window_extent()) for text in texts if id(text) not in hidden]
+
+
+@pytest.mark.parametrize(
+    ("name", "style"),
+    [*((name, "paper") for name in FIGURES), ("overview", "slides"), ("fig3a", "slides"), ("fig6", "slides")],
+)
+def test_no_text_is_cut_off_or_lies_upon_another(comparison, name, style):
+    with styled(style):
+        figure = FIGURES[name](comparison).figure
+        figure.canvas.draw()
+        texts = texts_of(figure)
+    assert len(texts) > 8
+    frame = figure.bbox
+    for content, box in texts:
+        assert box.x0 >= frame.x0 - 1, content
+        assert box.x1 <= frame.x1 + 1, content
+        assert box.y0 >= frame.y0 - 1, content
+        assert box.y1 <= frame.y1 + 1, content
+    for (first, one), (second, two) in itertools.combinations(texts, 2):
+        width = min(one.x1, two.x1) - max(one.x0, two.x0)
+        height = min(one.y1, two.y1) - max(one.y0, two.y0)
+        assert width <= 1.5 or height <= 1.5, (first, second)
+
+
+def test_paper_figures_have_the_width_of_a_column_or_page_and_slides_are_larger(comparison):
+    for name in FIGURES:
+        assert FIGURES[name](comparison).figure.get_figwidth() in (COLUMN, PAGE), name
+    with styled("slides"):
+        assert FIGURES["fig3a"](comparison).figure.get_figwidth() == pytest.approx(COLUMN * 1.75)
+
+
+def test_arms_differ_in_colour_line_and_marker_each_by_itself():
+    for part in ("colour", "line", "marker"):
+        values = [repr(getattr(look, part)) for look in ARMS.values()]
+        assert len(set(values)) == len(values), part
+
+
+def test_a_variants_style_does_not_depend_on_which_other_arms_are_shown(comparison):
+    alone = styles([comparison.variants["rlsd"]])["rlsd"]
+    assert styles(comparison.variants.values())["rlsd"] == alone
+
+
+def test_variants_of_one_arm_get_lines_and_markers_of_their_own(comparison):
+    looks = styles(comparison.of_method("opsd"))
+    assert len({(repr(look.line), look.marker, look.colour) for look in looks.values()}) == 4
+    assert len({repr(line) for _, line, _ in SHADES} | {repr(ARMS["opsd"].line)}) == len(SHADES) + 1
+
+
+def test_shades_keep_away_from_white():
+    assert shade("#D55E00", 99) != "#FFFFFF"
+    assert shade("#000000", 0.5) == "#000000"
+
+
+def test_the_users_matplotlib_settings_do_not_leak_in_or_out(comparison):
+    before = mpl.rcParams["font.size"]
+    with styled("slides"):
+        assert mpl.rcParams["font.size"] == 14
+    assert mpl.rcParams["font.size"] == before

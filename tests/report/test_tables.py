@@ -1,0 +1,160 @@
+"""The table model's three renderings, and the words of Tables 1 and 3."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from synthetic_runs import write_run
+
+from rlsd_cli.report.comparison import compare
+from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.reported import paper, reported_figure1b, reported_table2
+from rlsd_cli.report.runs import find_runs
+from rlsd_cli.report.table import Cell, Table
+from rlsd_cli.report.tables.paradigms import table1
+from rlsd_cli.report.tables.properties import improvement, leakage, objective, table3
+from rlsd_cli.report.tables.summary import summary
+from rlsd_cli.statistics import Interval
+
+SMALL = Table(
+    "small",
+    "Accuracy, 50 % & more.",
+    ("chain_1", "mean"),
+    [
+        ("GRPO+OPSD", [Cell.of(Interval(0.5, 0.4, 0.6, 3)), Cell()]),
+        ("rlsd|x", [Cell.of(Interval(-0.25, -0.5, 0.75, 3), bold=True), Cell.of(Interval(0.1, np.nan, np.nan, 1))]),
+    ],
+    notes=["n = 3"],
+)
+
+
+def test_markdown_of_a_small_table():
+    assert SMALL.markdown() == (
+        "Accuracy, 50 % & more.\n\n"
+        "| Arm | chain_1 | mean |\n"
+        "|---|---|---|\n"
+        "| GRPO+OPSD | 0.500 [0.400, 0.600] | – |\n"
+        "| rlsd\\|x | **−0.250 [−0.500, 0.750]** | 0.100 |\n"
+        "\n- n = 3\n"
+    )
+
+
+def test_latex_of_a_small_table_is_booktabs_with_everything_escaped():
+    assert SMALL.latex() == (
+        "\\begin{table}\n\\centering\n\\caption{Accuracy, 50 \\% \\& more.}\n\\label{tab:small}\n"
+        "\\begin{tabular}{lll}\n\\toprule\nArm & chain\\_1 & mean \\\\\n\\midrule\n"
+        "GRPO+OPSD & 0.500 [0.400, 0.600] & -- \\\\\n"
+        "rlsd|x & \\textbf{$-$0.250 [$-$0.500, 0.750]} & 0.100 \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\par\\footnotesize n = 3\n\\end{table}\n"
+    )
+
+
+def test_csv_has_a_line_for_each_cell_at_full_precision():
+    lines = list(csv.DictReader(io.StringIO(SMALL.csv())))
+    assert len(lines) == 4
+    assert lines[2] == {
+        "row": "rlsd|x", "column": "chain_1", "value": "-0.25", "low": "-0.5", "high": "0.75", "text": "", "bold": "1",
+    }  # fmt: skip
+    assert (lines[3]["value"], lines[3]["low"]) == ("0.1", "")
+
+
+def test_a_hostile_label_stays_in_its_cell():
+    table = Table("t", "c", ("a",), [("<script> $x$ \\input{y} ~^#{}|\n", [Cell(text="_&%")])])
+    assert "<script>" not in table.markdown()
+    assert len([line for line in table.markdown().splitlines() if line.startswith("|")]) == 3
+    assert "\\input" not in table.latex()
+    assert r"\textbackslash{}input\{y\}" in table.latex()
+
+
+def test_a_row_of_the_wrong_length_is_refused():
+    with pytest.raises(ValueError, match="1 cells for 2 columns"):
+        Table("t", "c", ("a", "b"), [("x", [Cell()])])
+
+
+def test_summary_has_a_row_for_each_variant_in_the_order_of_the_arms(comparison):
+    table = summary(comparison)
+    assert [name for name, _ in table.rows] == [
+        "SFT", "GRPO", "OPD", "OPSD", "opsd-frozen", "opsd-student-top1", "opsd-teacher-top1", "GRPO+OPSD", "RLSD",
+    ]  # fmt: skip
+    sft = table.rows[0][1]
+    assert sft[2].value is None  # no rollouts, no reward
+    assert sft[5].value == pytest.approx(0.6, abs=0.05)
+
+
+def test_summary_names_unfinished_and_single_runs(tmp_path):
+    write_run(tmp_path / "x", "grpo", state="running")
+    table = summary(compare(find_runs([tmp_path])))
+    assert table.rows[0][1][0].text == "1 (unfinished)"
+    assert table.rows[0][1][2].low is None
+    assert any("One seed" in note for note in table.notes)
+
+
+def test_table_1_sets_the_papers_words_beside_our_leakage(comparison):
+    rows = dict(table1(comparison).rows)
+    assert [cell.text for cell in rows["OPSD (n=3)"][:4]] == ["on-policy", "rich", "teacher", "severe"]
+    assert rows["OPSD (n=3)"][4].value > 0.8
+    assert rows["RLSD (n=3)"][4].value == 0.0
+    assert [cell.shown() for cell in rows["GRPO+OPSD (n=3)"][:4]] == ["–"] * 4
+
+
+def test_table_1_without_leakage_is_missing(tmp_path):
+    write_run(tmp_path / "x", "sft")
+    with pytest.raises(Missing, match="leakage"):
+        table1(compare(find_runs([tmp_path])))
+
+
+def properties_of(tmp_path, method, metrics):
+    """Return the three cells for three seeds of a variant with the given metrics over 50 steps."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        noisy = {name: values + 0.005 * rng.normal(size=50) for name, values in metrics.items()}
+        write_run(tmp_path / f"{seed}", method, seed, metrics=noisy)
+    variant = compare(find_runs([tmp_path])).variants[method]
+    return [cell.text.split(":")[0] for cell in (objective(variant), improvement(variant), leakage(variant))]
+
+
+T = np.arange(50) / 49
+
+
+def test_properties_of_an_arm_that_keeps_learning_without_leaking(tmp_path):
+    assert properties_of(tmp_path, "rlsd", {"reward": 0.3 + 0.5 * T, "leakage/rate": 0 * T}) == ["yes", "yes", "yes"]
+
+
+def test_properties_of_an_arm_whose_divergence_grows_and_that_falls_and_leaks(tmp_path):
+    metrics = {"distillation/loss": 0.3 + 0.2 * T, "reward": 0.7 - 0.4 * T, "leakage/rate": T}
+    assert properties_of(tmp_path, "opsd", metrics) == ["no", "no", "no"]
+
+
+def test_an_arm_on_a_plateau_does_not_gain_any_more(tmp_path):
+    assert properties_of(tmp_path, "opsd", {"reward": np.minimum(0.3 + T, 0.6)})[1] == "no"
+
+
+def test_table_3_marks_what_the_paper_says_by_the_teachers_source(comparison):
+    rows = dict(table3(comparison).rows)
+    assert rows["OPSD (n=3)"][3].text == "no yes no"
+    assert rows["opsd-frozen (n=3)"][3].text == "yes no no"
+    assert rows["RLSD (n=3)"][3].text == "yes yes yes"
+    assert rows["GRPO (n=3)"][3].text == ""
+    assert "SFT (n=3)" not in rows
+
+
+def test_the_papers_averages_are_the_means_of_its_columns():
+    for _, cells in reported_table2().rows:
+        values = [cell.value for cell in cells]
+        assert np.mean(values[:-1]) == pytest.approx(values[-1], abs=0.0101)
+    for _, cells in reported_figure1b().rows:
+        values = [cell.value for cell in cells]
+        assert np.mean(values[:-1]) == pytest.approx(values[-1], abs=0.11)
+
+
+def test_the_bars_of_figure_1b_are_table_2_rounded():
+    bars, full = dict(reported_figure1b().rows), dict(reported_table2().rows)
+    for bar_name, name in (("Qwen3-VL-8B-Instruct", "Base"), ("OPSD", "OPSD"), ("GRPO", "GRPO"), ("RLSD", "RLSD")):
+        for bar, column in enumerate((0, 1, 3)):
+            assert bars[bar_name][bar].value == pytest.approx(full[name][column].value, abs=0.0501)
+
+
+def test_every_part_of_the_papers_numbers_names_its_source():
+    for name, part in paper().items():
+        assert name == "paper" or part["source"]
