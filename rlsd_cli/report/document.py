@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,11 +148,11 @@ def _words(value: Any) -> str:
 
 def started(directory: Any) -> str:
     """Return the day a run started (from provenance.json), '' if unknown."""
-    import json
-
     try:
         value = json.loads(directory.provenance_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    text = value.get("started") if isinstance(value, dict) else None
+    attempts = value.get("attempts") if isinstance(value, dict) else None
+    first = attempts[0] if isinstance(attempts, list) and attempts else None
+    text = first.get("started") if isinstance(first, dict) else None
     return text[:10] if isinstance(text, str) else ""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.curves import seed_matrix
 from rlsd_cli.report.missing import Missing
+from rlsd_cli.statistics import Interval, t_interval
 
 BLOCKS = 10
 FIFTHS = 5
@@ -33,6 +34,20 @@ def fifths(variant: Variant, key: str) -> tuple[tuple[int, ...], NDArray]:
         Missing: See `blocks`.
     """
     return blocks(variant, key, FIFTHS)
+
+
+def leakage_at_the_end(variant: Variant) -> tuple[Interval, bool]:
+    """Return leakage in the last fifth of the training, and whether it is that of the probes.
+
+    Arms that sample nothing while training (SFT) have it on the probe prompts only.
+
+    Raises:
+        Missing: Neither is logged often enough.
+    """
+    try:
+        return t_interval(fifths(variant, "leakage/rate")[1][:, -1]), False
+    except Missing:
+        return t_interval(fifths(variant, "probe/leakage")[1][:, -1]), True
 
 
 def matched(

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rlsd_cli.errors import UserError
+from rlsd_cli.config import presets_dir, read_yaml
 from rlsd_cli.report.table import Cell, Table
-
-PLACES = (
-    Path(__file__).parents[2] / "experiments" / "paper_reported.yaml",
-    Path(__file__).parents[1] / "presets" / "paper_reported.yaml",
-)
 
 
 @functools.cache
@@ -22,18 +14,9 @@ def paper() -> dict[str, Any]:
     """Return the reported numbers.
 
     Raises:
-        UserError: The file is missing or no YAML mapping.
+        UserError: The file is missing or is no YAML mapping.
     """
-    for place in PLACES:
-        if place.is_file():
-            try:
-                value = yaml.safe_load(place.read_text(encoding="utf-8"))
-            except (yaml.YAMLError, UnicodeDecodeError):
-                value = None
-            if isinstance(value, dict):
-                return value
-            raise UserError(f"{place} is not readable as YAML: restore it from the repository.")
-    raise UserError(f"{PLACES[0]} is missing: restore it from the repository.")
+    return read_yaml(presets_dir() / "paper_reported.yaml")
 
 
 def paradigms() -> dict[str, dict[str, str]]:

@@ -17,6 +17,7 @@ from rlsd_cli.report.tables.properties import improvement, leakage, objective, t
 from rlsd_cli.report.tables.summary import summary
 from rlsd_cli.statistics import Interval
 
+T = np.arange(50) / 49
 SMALL = Table(
     "small",
     "Accuracy, 50 % & more.",
@@ -96,10 +97,11 @@ def test_table_1_sets_the_papers_words_beside_our_leakage(comparison):
     assert rows["OPSD (n=3)"][4].value > 0.8
     assert rows["RLSD (n=3)"][4].value == 0.0
     assert [cell.shown() for cell in rows["GRPO+OPSD (n=3)"][:4]] == ["–"] * 4
+    assert rows["SFT (n=3)"][4].shown() == "0.000 [0.000, 0.000] (probes)"  # it samples nothing else
 
 
 def test_table_1_without_leakage_is_missing(tmp_path):
-    write_run(tmp_path / "x", "sft")
+    write_run(tmp_path / "x", "sft", metrics={"loss": T})
     with pytest.raises(Missing, match="leakage"):
         table1(compare(find_runs([tmp_path])))
 
@@ -112,9 +114,6 @@ def properties_of(tmp_path, method, metrics):
         write_run(tmp_path / f"{seed}", method, seed, metrics=noisy)
     variant = compare(find_runs([tmp_path])).variants[method]
     return [cell.text.split(":")[0] for cell in (objective(variant), improvement(variant), leakage(variant))]
-
-
-T = np.arange(50) / 49
 
 
 def test_properties_of_an_arm_that_keeps_learning_without_leaking(tmp_path):

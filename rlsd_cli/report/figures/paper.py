@@ -112,6 +112,10 @@ def fig3c(comparison: Comparison) -> Picture:
     both = all(any(len(run.series(TEACHER.key)[0]) for run in variant.runs) for variant in variants)
     panel = TEACHER if both else DIVERGENCE
     picture = _curves(panel, comparison, f"As Fig. 3(c): {panel.title} on the student's own rollouts.", "opd", "opsd")
+    kinds = {v.label: [v.option(f"objective.{key}") for key in ("support", "beta")] for v in variants}
+    if panel is DIVERGENCE and len({str(kind) for kind in kinds.values()}) > 1:
+        told = ", ".join(f"{label} support {kind[0]}, beta {kind[1]}" for label, kind in kinds.items())
+        picture.left_out.append(f"each arm's own divergence ({told}): compare their courses, not their levels")
     opsd = comparison.main("opsd")
     if opsd is not None:
         try:

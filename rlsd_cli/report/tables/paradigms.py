@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rlsd_cli.report.comparison import Comparison
-from rlsd_cli.report.measures import fifths
+from rlsd_cli.report.measures import leakage_at_the_end
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.reported import paradigms
 from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table
-from rlsd_cli.statistics import t_interval
 
 COLUMNS = ("Data", "Signal", "Direction from", "Leakage, paper", "Leakage, measured")
 
@@ -25,8 +26,8 @@ def table1(comparison: Comparison) -> Table:
     rows, measured = [], False
     for variant in variants:
         try:
-            _, values = fifths(variant, "leakage/rate")
-            leakage, measured = Cell.of(t_interval(values[:, -1])), True
+            interval, probed = leakage_at_the_end(variant)
+            leakage, measured = replace(Cell.of(interval), text="(probes)" if probed else ""), True
         except Missing:
             leakage = Cell()
         known = words.get(variant.method, {})
@@ -37,6 +38,7 @@ def table1(comparison: Comparison) -> Table:
     caption = (
         "As the paper's Table 1. Words: reported by the paper (a dash where it has no such row or cell). Measured: "
         "share of closed-book rollouts in the last fifth of training that mention a reference which they never saw, "
-        "mean [95 % Student-t interval over n seeds]."
+        "mean [95 % Student-t interval over n seeds]; (probes): on the probe prompts, where an arm samples "
+        "nothing else."
     )
     return Table("table1", caption, COLUMNS, rows)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rlsd_cli.report.accuracy import mean_interval
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import seed_matrix
 from rlsd_cli.report.evaluations import suites_of
-from rlsd_cli.report.measures import fifths
+from rlsd_cli.report.measures import fifths, leakage_at_the_end
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table
@@ -28,6 +30,14 @@ def _end(variant: Variant, key: str, digits: int = 3) -> Cell:
     except Missing:
         return Cell()
     return Cell.of(t_interval(values[:, -1]), digits=digits)
+
+
+def _leakage(variant: Variant) -> Cell:
+    try:
+        interval, probed = leakage_at_the_end(variant)
+    except Missing:
+        return Cell()
+    return replace(Cell.of(interval), text="(probes)" if probed else "")
 
 
 def _seconds(variant: Variant) -> Cell:
@@ -62,7 +72,7 @@ def summary(comparison: Comparison) -> Table:
                 Cell(text=str(len(variant.runs)) + ("" if variant.complete else " (unfinished)")),
                 _accuracy(variant),
                 _end(variant, "reward"),
-                _end(variant, "leakage/rate"),
+                _leakage(variant),
                 _end(variant, "completions/mean_length", digits=1),
                 _seconds(variant),
             ],
