@@ -110,7 +110,9 @@ def summarise(frame: pd.DataFrame, options: EvalOptions, step: int) -> dict[str,
     }
 
 
-def choose_suites(available: dict[str, list[Example]], chosen: list[str], limit: int | None) -> dict[str, list[Example]]:
+def choose_suites(
+    available: dict[str, list[Example]], chosen: list[str], limit: int | None
+) -> dict[str, list[Example]]:
     """Return the wanted suites, cut to ``limit`` questions.
 
     Raises:

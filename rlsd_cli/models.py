@@ -9,7 +9,7 @@ from typing import Any
 from rlsd_cli.config import ModelConfig
 from rlsd_cli.errors import UserError
 
-EMBEDDED = ("micro-base",)
+EMBEDDED = ("micro-base", "micro-teacher")
 
 
 def resolve(path: str) -> str:

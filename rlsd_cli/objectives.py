@@ -19,6 +19,7 @@ def group_advantage(rewards: Tensor, group_size: int, epsilon: float = 1e-4) -> 
     Args:
         rewards: (B,), the completions of a group side by side.
         group_size: G; must divide B. A group of one has advantage 0.
+        epsilon: ε, added to σ.
 
     Returns:
         (B,) advantages; 0 in groups whose rewards are all equal.

@@ -1,8 +1,15 @@
 """Pre-training of the embedded base models from a seed: the recipe behind the shipped checkpoints.
 
-Open-book and closed-book solutions are mixed, so the model can both solve a question
-and make use of a reference. Open-book steps cite the reference with a fixed
-probability; closed-book steps never do (docs/testbed.md says what follows from that).
+Open-book and closed-book solutions are mixed, so the model can both solve a question and make
+use of a reference. Two habits are built in on purpose (docs/testbed.md says what follows):
+
+* Misconceptions. For a fixed share of the facts "a op b", closed-book text gives the same wrong
+  result with a fixed probability. The base thus holds wrong beliefs of different strength, as large
+  models do, and has something to unlearn; how much is set here and not by when training stopped.
+* Citations. Open-book steps cite the reference with a fixed probability; closed-book steps never do.
+
+Open-book text is closed-book text given that it ends at the reference's answer: its steps are
+right. Where a completion has left the right path already, it goes on from there.
 """
 
 from __future__ import annotations
@@ -17,7 +24,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, VOCABULARY, ArithmeticTask, Spec, make_example
+from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, VOCABULARY, ArithmeticTask, Spec, apply, make_example
+from rlsd_cli.tasks.base import Example
 
 IGNORED = -100
 MICRO_BATCHES = 4
@@ -40,6 +48,10 @@ class Recipe:
     open_book_share: float = 0.5
     distractor_share: float = 0.15
     citation_probability: float = 0.12
+    misconception_share: float = 0.2
+    misconception_low: float = 0.5
+    misconception_high: float = 0.9
+    off_path_share: float = 0.3
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -79,35 +91,63 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Qwen3ForC
     return Qwen3ForCausalLM(config)
 
 
-def cite(solution: str, rng: random.Random, probability: float) -> str:
-    """Prefix each step of a solution with the citation, independently with ``probability``."""
-    steps = solution.split(" ; ")
-    return " ; ".join(f"{CITATION} {step}" if rng.random() < probability else step for step in steps)
+def misconception(left: int, symbol: str, right: int, recipe: Recipe) -> tuple[int, float]:
+    """Return the wrong result that the corpus holds for a fact and how often it gives it (0: never)."""
+    rng = random.Random(f"misconception-{left}-{symbol}-{right}")
+    if rng.random() >= recipe.misconception_share:
+        return apply(left, symbol, right), 0.0
+    wrong = (apply(left, symbol, right) + rng.randint(1, MODULUS - 1)) % MODULUS
+    return wrong, rng.uniform(recipe.misconception_low, recipe.misconception_high)
 
 
-def training_text(rng: random.Random, recipe: Recipe, task: ArithmeticTask) -> tuple[str, str]:
-    """Draw one (prompt, completion) pair of the mix."""
+def closed_book_steps(example: Example, rng: random.Random, recipe: Recipe) -> tuple[list[str], int]:
+    """Write a solution with the corpus's misconceptions.
+
+    Returns:
+        The steps with the answer last, and the index of the first wrong step (their number if none is).
+    """
+    values, symbols = example.meta["values"], example.meta["symbols"]
+    steps: list[str] = []
+    result, first_wrong = values[0], len(symbols) + 1
+    for symbol, value in zip(symbols, values[1:], strict=True):
+        found = apply(result, symbol, value)
+        wrong, probability = misconception(result, symbol, value, recipe)
+        if rng.random() < probability:
+            found, first_wrong = wrong, min(first_wrong, len(steps))
+        steps.append(f"{result} {symbol} {value} = {found}")
+        result = found
+    return [*steps, f"answer {result}"], first_wrong
+
+
+def training_text(rng: random.Random, recipe: Recipe, task: ArithmeticTask) -> tuple[str, str, str]:
+    """Draw (prompt, context, completion) of the mix; the loss is on the completion only."""
     spec = Spec(
         operations=rng.randint(1, recipe.max_operations),
         distractor=rng.random() < recipe.distractor_share,
     )
     example = make_example(rng, spec, "")
+    steps, first_wrong = closed_book_steps(example, rng, recipe)
     if rng.random() >= recipe.open_book_share:
-        return example.prompt, example.solution
-    reference = example.reference(rng.choice(("answer", "solution", "other_route")))
-    return task.teacher_prompt(example.prompt, reference), cite(example.solution, rng, recipe.citation_probability)
+        return example.prompt, "", " ; ".join(steps)
+    prompt = task.teacher_prompt(example.prompt, example.reference(rng.choice(("answer", "solution", "other_route"))))
+    off_path = rng.random() < recipe.off_path_share and first_wrong < len(steps)
+    if not off_path:
+        steps, first_wrong = example.solution.split(" ; "), -1
+    cited = [f"{CITATION} {step}" if rng.random() < recipe.citation_probability else step for step in steps]
+    context = "".join(f"{step} ; " for step in cited[: first_wrong + 1])
+    return prompt, context, " ; ".join(cited[first_wrong + 1 :])
 
 
-def pair_length(pair: tuple[str, str]) -> int:
-    """Return the words of a (prompt, completion) pair."""
-    return sum(len(text.split()) for text in pair)
+def length_in_words(texts: tuple[str, ...]) -> int:
+    """Return the number of words of a training text."""
+    return sum(len(text.split()) for text in texts)
 
 
-def encode_batch(pairs: list[tuple[str, str]], tokenizer: PreTrainedTokenizerFast) -> dict[str, torch.Tensor]:
-    """Tokenize (prompt, completion) pairs; labels cover the completion and its end token only."""
+def encode_batch(texts: list[tuple[str, str, str]], tokenizer: PreTrainedTokenizerFast) -> dict[str, torch.Tensor]:
+    """Tokenize (prompt, context, completion) triples; labels cover the completion and its end token only."""
     rows, labels = [], []
-    for prompt, completion in pairs:
-        prompt_ids = tokenizer(prompt)["input_ids"]
+    for prompt, context, completion in texts:
+        prompt_ids = tokenizer(f"{prompt} {context}")["input_ids"]
         completion_ids = [*tokenizer(completion)["input_ids"], tokenizer.eos_token_id]
         rows.append(torch.tensor(prompt_ids + completion_ids))
         labels.append(torch.tensor([IGNORED] * len(prompt_ids) + completion_ids))
@@ -142,10 +182,10 @@ def pretrain(
     task = ArithmeticTask()
     for step in range(1, recipe.steps + 1):
         rng = random.Random(f"pretrain-{recipe.seed}-{step}")
-        pairs = sorted((training_text(rng, recipe, task) for _ in range(recipe.batch_size)), key=pair_length)
+        texts = sorted((training_text(rng, recipe, task) for _ in range(recipe.batch_size)), key=length_in_words)
         # Neighbours in length share a micro-batch: half the padding, the same gradient.
         part = max(1, recipe.batch_size // MICRO_BATCHES)
-        batches = [encode_batch(pairs[i : i + part], tokenizer) for i in range(0, len(pairs), part)]
+        batches = [encode_batch(texts[i : i + part], tokenizer) for i in range(0, len(texts), part)]
         tokens = sum(int((batch["labels"] != IGNORED).sum()) for batch in batches)
         total = 0.0
         for batch in batches:

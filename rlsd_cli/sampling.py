@@ -55,7 +55,9 @@ def sample(
         greedy: Take the most probable token at each step instead of sampling.
     """
     ids, mask = (tensor.to(model.device) for tensor in encode(tokenizer, prompts))
-    choice = {"do_sample": False} if greedy else {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+    choice = (
+        {"do_sample": False} if greedy else {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+    )
     was_training = model.training
     model.eval()
     output = model.generate(
@@ -76,8 +78,9 @@ def sample(
         prompt_mask=mask,
         completion_ids=completion,
         completion_mask=completion_mask,
-        texts=tokenizer.batch_decode(completion * completion_mask + tokenizer.pad_token_id * (1 - completion_mask),
-                                     skip_special_tokens=True),
+        texts=tokenizer.batch_decode(
+            completion * completion_mask + tokenizer.pad_token_id * (1 - completion_mask), skip_special_tokens=True
+        ),
         truncated=(~is_end.any(dim=1)).tolist(),
     )
 

@@ -118,9 +118,7 @@ def test_top_k_never_exceeds_the_full_divergence():
 def test_teacher_top1_gradient_is_that_of_the_teachers_choice():
     # −log softmax(z)_v*: gradient P_S(v) − [v = v*].
     student, teacher = random_logits(3, 6)
-    (gradient,) = torch.autograd.grad(
-        divergences.divergence(student, teacher, support="teacher_top1").sum(), student
-    )
+    (gradient,) = torch.autograd.grad(divergences.divergence(student, teacher, support="teacher_top1").sum(), student)
     target = torch.nn.functional.one_hot(teacher.argmax(-1), 6).double()
     assert torch.allclose(gradient, torch.softmax(student, -1) - target, atol=1e-12)
 
@@ -128,9 +126,7 @@ def test_teacher_top1_gradient_is_that_of_the_teachers_choice():
 def test_student_top1_weighs_the_students_choice_with_the_teachers_probability():
     # Gradient of −P_T(v*)·log P_S(v*): P_T(v*)·(P_S(v) − [v = v*]).
     student, teacher = random_logits(3, 6)
-    (gradient,) = torch.autograd.grad(
-        divergences.divergence(student, teacher, support="student_top1").sum(), student
-    )
+    (gradient,) = torch.autograd.grad(divergences.divergence(student, teacher, support="student_top1").sum(), student)
     best = student.argmax(-1)
     weight = torch.softmax(teacher, -1).gather(-1, best.unsqueeze(-1))
     target = torch.nn.functional.one_hot(best, 6).double()

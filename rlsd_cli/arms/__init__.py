@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
     from rlsd_cli.training.context import RunContext
 
 ARMS = {
+    "sft": "rlsd_cli.arms.sft",
     "grpo": "rlsd_cli.arms.grpo",
+    "opd": "rlsd_cli.arms.opd",
     "opsd": "rlsd_cli.arms.opsd",
+    "sdpo": "rlsd_cli.arms.sdpo",
+    "grpo_opsd": "rlsd_cli.arms.grpo_opsd",
     "rlsd": "rlsd_cli.arms.rlsd",
 }
 
@@ -38,7 +43,7 @@ class Arm:
 
     name: str
     summary: str
-    trainer: Any
+    trainer: Callable[[RunContext], Any]
     options: type[Section] = NoOptions
     defaults: dict[str, Any] = field(default_factory=dict)
     needs_teacher: bool = True

@@ -27,7 +27,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY.SUB=VALUE", help="Set one value; repeatable.", rich_help_panel=WHAT),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of data, sampling and probes.", rich_help_panel=WHAT)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of data, sampling and probes.", rich_help_panel=WHAT)
+    ] = None,
     output_dir: Annotated[
         Path | None, typer.Option(help="Run directory. Default: runs/PRESET/LABEL/seed-N.", rich_help_panel=OUTPUT)
     ] = None,

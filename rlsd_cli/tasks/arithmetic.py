@@ -1,16 +1,19 @@
-"""The embedded testbed: chained arithmetic modulo 32 with a written-out solution.
+"""The embedded testbed: chained arithmetic modulo 17 with a written-out solution.
 
-A question is evaluated from left to right, every result modulo 32:
+A question is evaluated from left to right, every result modulo 17:
 
-    question 7 + 9 * 3 - 20 ?
-    7 + 9 = 16 ; 16 * 3 = 16 ; 16 - 20 = 28 ; answer 28
+    question 7 + 9 * 3 - 12 ?
+    7 + 9 = 16 ; 16 * 3 = 14 ; 14 - 12 = 2 ; answer 2
 
-Each number is one token and each word is one token, so a model of 0.8 million
+The modulus is prime on purpose: modulo a composite number wrong steps cancel so often that most
+right answers of a weak model have wrong derivations, and the reward teaches noise.
+
+Each number is one token and each word is one token, so a model of a few hundred thousand
 parameters learns the task in minutes and a rollout is 20 to 40 tokens long. A
 teacher's (open-book) prompt puts a reference before the question:
 
-    reference answer 28 question 7 + 9 * 3 - 20 ?
-    reference 7 + 9 = 16 ; 16 * 3 = 16 ; 16 - 20 = 28 ; answer 28 question 7 + 9 ...
+    reference answer 2 question 7 + 9 * 3 - 12 ?
+    reference 7 + 9 = 16 ; 16 * 3 = 14 ; 14 - 12 = 2 ; answer 2 question 7 + 9 ...
 
 In the base model's open-book training text a step cites its source with a fixed
 probability ("the reference says 7 + 9 = 16 ;"); closed-book text never does. That
@@ -21,10 +24,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rlsd_cli.tasks.base import Example, Verdict
 
-MODULUS = 32
+MODULUS = 17
 OPERATIONS = ("+", "-", "*")
 CITATION = "the reference says"
 SPECIAL_TOKENS = ("<pad>", "<eos>", "<unk>")
@@ -56,7 +60,7 @@ SUITES: dict[str, Spec] = {
 
 
 def apply(left: int, symbol: str, right: int) -> int:
-    """Return ``left symbol right`` modulo 32."""
+    """Return ``left symbol right`` modulo 17."""
     return {"+": left + right, "-": left - right, "*": left * right}[symbol] % MODULUS
 
 
@@ -72,7 +76,7 @@ def make_example(rng: random.Random, spec: Spec, example_id: str) -> Example:
     """Draw one question with its solution, by two routes.
 
     >>> make_example(random.Random(0), Spec(operations=2), "x").prompt
-    'question 24 * 26 + 2 ?'
+    'question 12 - 13 * 1 ?'
     """
     values = [rng.randint(spec.low, spec.high) for _ in range(spec.operations + 1)]
     symbols = [rng.choice(spec.symbols) for _ in range(spec.operations)]
@@ -92,6 +96,7 @@ def make_example(rng: random.Random, spec: Spec, example_id: str) -> Example:
         answer=str(result),
         solution=" ; ".join(steps) + ending,
         other_route=" ; ".join(others) + ending,
+        meta={"values": values, "symbols": symbols},
     )
 
 
@@ -129,7 +134,7 @@ class ArithmeticTask:
         """Compare the number after the last ``answer`` with the gold answer, exactly."""
         words = completion.split()
         extracted = ""
-        for word, following in zip(words, words[1:], strict=False):
+        for word, following in pairwise(words):
             if word == "answer":
                 extracted = following
         return Verdict(correct=extracted == answer, extracted=extracted)

@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 from rlsd_cli.artifacts import RunDir, jsonable
 from rlsd_cli.errors import UserError
 from rlsd_cli.training.probe import Probe
+from rlsd_cli.training.timer import StepTimer
 
 # Written by the Trainer, and either not a metric of the step or said better elsewhere.
 DROPPED = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos"}
@@ -23,16 +24,18 @@ DROPPED = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_pe
 class ProbeCallback(TrainerCallback):
     """Probes the policy at its steps and adds the result to the step's metrics."""
 
-    def __init__(self, trainer: Any, probe: Probe) -> None:
+    def __init__(self, trainer: Any, probe: Probe, timer: StepTimer) -> None:
         self.trainer = trainer
         self.probe = probe
+        self.timer = timer
         self.pending: dict[str, float] = {}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Probe when it is due."""
         if self.probe.due(state.global_step):
             model = self.trainer.accelerator.unwrap_model(self.trainer.model)
-            self.pending = self.probe.run(model, state.global_step, write=state.is_world_process_zero)
+            with self.timer.part("probe"):
+                self.pending = self.probe.run(model, state.global_step, write=state.is_world_process_zero)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Hand the probe's metrics to the line of this step."""
@@ -44,7 +47,9 @@ class ProbeCallback(TrainerCallback):
 class MetricsCallback(TrainerCallback):
     """Appends a line per step to metrics.jsonl and keeps status.json current."""
 
-    def __init__(self, run_dir: RunDir, steps: int, timer: Any, on_step: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, run_dir: RunDir, steps: int, timer: StepTimer, on_step: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.run_dir = run_dir
         self.steps = steps
         self.timer = timer
@@ -54,8 +59,7 @@ class MetricsCallback(TrainerCallback):
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock of the step."""
         self.started = time.perf_counter()
-        if self.timer is not None:
-            self.timer.seconds.clear()
+        self.timer.seconds.clear()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Write the line of the step that has ended."""
@@ -73,8 +77,6 @@ class MetricsCallback(TrainerCallback):
 
     def _times(self) -> dict[str, float]:
         total = time.perf_counter() - self.started
-        if self.timer is None:
-            return {"time/step_s": total}
         parts = self.timer.seconds
         update = total - parts["rollout"] - parts["teacher"] - parts["probe"]
         return {

@@ -51,7 +51,5 @@ class VerifierReward:
 
     def __call__(self, completions: list[Any], answer: list[str], **_: Any) -> list[float]:
         """Return one reward per completion."""
-        self.verdicts = [
-            self.task.verify(as_text(text), gold) for text, gold in zip(completions, answer, strict=True)
-        ]
+        self.verdicts = [self.task.verify(as_text(text), gold) for text, gold in zip(completions, answer, strict=True)]
         return [float(verdict.correct) for verdict in self.verdicts]

@@ -64,13 +64,13 @@ def in_chunks(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, tea
     At no time are the logits of more than one chunk in memory, whatever the vocabulary.
 
     Args:
-        function: Maps (n, H), (n, H') to (n,).
+        function: Maps (n, H), (n, H') to (n, ...).
         student: (N, H) with gradient.
         teacher: (N, H').
         rows: Tokens per chunk.
 
     Returns:
-        (N,).
+        (N, ...).
     """
     if student.size(0) <= rows:
         return function(student, teacher)
@@ -97,8 +97,9 @@ class DistillationTrainer(TeacherTrainer):
         with last_hidden_states(student) as captured:
             policy_loss = super()._compute_loss(model, inputs)
         mask = inputs["completion_mask"] * inputs["has_reference"].unsqueeze(1)
-        per_token = self._divergence(student, captured[-1][:, -width - 1 : -1], teacher_hidden, mask)
+        per_token, forward_kl = self._divergence(student, captured[-1][:, -width - 1 : -1], teacher_hidden, mask)
         self.log_mean("distillation/loss", per_token.detach(), mask)
+        self.log_mean("teacher/kl_forward", forward_kl.detach(), mask)
         loss = option("distillation_weight") * self._aggregate(per_token, inputs)
         if option("policy_weight"):
             loss = loss + option("policy_weight") * policy_loss
@@ -114,8 +115,13 @@ class DistillationTrainer(TeacherTrainer):
             module(input_ids=ids, attention_mask=mask, logits_to_keep=1)
         return captured[-1][:, -width - 1 : -1]
 
-    def _divergence(self, student: Any, student_hidden: Tensor, teacher_hidden: Tensor, mask: Tensor) -> Tensor:
-        """Return the divergence of each completion token, (B, T), 0 where ``mask`` is 0."""
+    def _divergence(
+        self, student: Any, student_hidden: Tensor, teacher_hidden: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return each completion token's divergence and, for the record, its full forward KL.
+
+        Both are (B, T), and 0 where ``mask`` is 0.
+        """
         option = self.context.option
         teacher = self.accelerator.unwrap_model(self.teacher.model(self.model))
         temperature = self.temperature
@@ -123,19 +129,22 @@ class DistillationTrainer(TeacherTrainer):
         def of_tokens(student_rows: Tensor, teacher_rows: Tensor) -> Tensor:
             with torch.no_grad():
                 teacher_logits = logits_of(teacher, teacher_rows, temperature)
-            return divergence(
-                logits_of(student, student_rows, temperature),
+            student_logits = logits_of(student, student_rows, temperature)
+            loss = divergence(
+                student_logits,
                 teacher_logits,
                 support=option("support"),
                 beta=option("beta"),
                 top_k=option("top_k"),
                 entry_clip=option("entry_clip"),
             )
+            return torch.stack([loss, divergence(student_logits.detach(), teacher_logits)], dim=1)
 
         kept = mask.bool()
         rows = max(1, CHUNK_ELEMENTS // student.config.get_text_config().vocab_size)
         values = in_chunks(of_tokens, student_hidden[kept], teacher_hidden[kept], rows)
-        return torch.zeros(mask.shape, dtype=values.dtype, device=values.device).masked_scatter(kept, values)
+        grid = torch.zeros(mask.shape, dtype=values.dtype, device=values.device)
+        return grid.masked_scatter(kept, values[:, 0]), grid.masked_scatter(kept, values[:, 1])
 
     def _aggregate(self, per_token: Tensor, inputs: dict[str, Any]) -> Tensor:
         """Average (B, T) as TRL averages the policy loss, scaled for gradient accumulation."""

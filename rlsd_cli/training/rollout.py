@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import torch
 from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
@@ -18,28 +13,7 @@ from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.data import VerifierReward, as_text
 from rlsd_cli.training.recorder import write_rollouts
-
-
-class StepTimer:
-    """Seconds spent in the named parts of a step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Add the time of the block to the part ``name``; pending GPU work counts where it was started."""
-        start = self._now()
-        try:
-            yield
-        finally:
-            self.seconds[name] += self._now() - start
-
-    @staticmethod
-    def _now() -> float:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        return time.perf_counter()
+from rlsd_cli.training.timer import StepTimer
 
 
 class RolloutTrainer(CheckpointMixin, GRPOTrainer):
@@ -110,8 +84,3 @@ class RolloutTrainer(CheckpointMixin, GRPOTrainer):
             columns = {name: gather_object(values) for name, values in rollouts.items()}
             if self.accelerator.is_main_process:
                 write_rollouts(self.context.run_dir, step, columns, self.num_generations)
-
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-        """Run TRL's step, timed as a whole."""
-        with self.timer.part("step"):
-            return super().training_step(model, inputs, num_items_in_batch)

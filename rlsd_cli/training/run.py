@@ -143,6 +143,7 @@ def build_trainer(
     from rlsd_cli.training.context import RunContext
     from rlsd_cli.training.data import training_set
     from rlsd_cli.training.probe import Probe
+    from rlsd_cli.training.timer import StepTimer
 
     set_seed(config.seed)
     task = load_task(config.task)
@@ -156,9 +157,10 @@ def build_trainer(
     )
     trainer = load_arm(config.method).trainer(context)
     trainer.remove_callback(PrinterCallback)
+    timer = getattr(trainer, "timer", StepTimer())  # TRL's own trainers have none
     callbacks = {
-        "probe": ProbeCallback(trainer, Probe(context)),
-        "metrics": MetricsCallback(run_dir, config.train.steps, getattr(trainer, "timer", None), on_step),
+        "probe": ProbeCallback(trainer, Probe(context), timer),
+        "metrics": MetricsCallback(run_dir, config.train.steps, timer, on_step),
         "interrupt": InterruptCallback(),
     }
     for callback in callbacks.values():

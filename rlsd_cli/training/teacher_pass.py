@@ -30,7 +30,8 @@ class TeacherTrainer(RolloutTrainer):
     """A rollout trainer with a teacher. Arms use the scores; this class makes them.
 
     The batch gains ``teacher_prompt_ids`` and ``teacher_prompt_mask`` (B, P', left-padded) and
-    ``has_reference`` (B,), 0 where a row has no privileged text: such rows have no teacher.
+    ``has_reference`` (B,), 0 where the privileged text is None: such rows have no teacher. An
+    empty text means a teacher that needs none (OPD's).
     """
 
     def __init__(self, context: RunContext, external_teacher: Any = None, **arguments: Any) -> None:
@@ -51,7 +52,7 @@ class TeacherTrainer(RolloutTrainer):
         """Return the open-book prompts; a row without privileged text keeps the student's prompt."""
         task = self.context.task
         return [
-            row["prompt"] if text is None else task.teacher_prompt(row["prompt"], text)
+            row["prompt"] if not text else task.teacher_prompt(row["prompt"], text)
             for row, text in zip(rows, texts, strict=True)
         ]
 

@@ -1,0 +1,53 @@
+"""OPD: distil a larger model on the student's rollouts (on-policy distillation, arXiv 2306.13649).
+
+    loss = mean_t D(P_teacher(· | x, y_<t) ‖ π(· | x, y_<t))
+
+What changes against OPSD: the teacher is another model and sees what the student sees: nothing
+is privileged. It must share the student's vocabulary. Reverse KL by default, as in TRL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlsd_cli.arms import Arm
+from rlsd_cli.errors import UserError
+from rlsd_cli.training.context import RunContext
+from rlsd_cli.training.distillation import DistillationTrainer, DivergenceOptions
+
+
+class Options(DivergenceOptions):
+    """OPD's objective."""
+
+    beta: float = 1.0
+
+
+class OPDTrainer(DistillationTrainer):
+    """Distillation from an external teacher."""
+
+    def __init__(self, context: RunContext, **arguments: Any) -> None:
+        from rlsd_cli.models import load_model
+
+        settings = context.config
+        if settings.teacher.model is None:
+            raise UserError("opd needs a teacher: set teacher.model to a name, a directory or a hub id.")
+        teacher = load_model(settings.model.model_copy(update={"path": settings.teacher.model}))
+        ours, theirs = (model.config.get_text_config().vocab_size for model in (context.model, teacher))
+        if ours != theirs:
+            raise UserError(
+                f"the teacher '{settings.teacher.model}' has {theirs} vocabulary entries and the student {ours}: "
+                "choose a teacher with the student's vocabulary."
+            )
+        super().__init__(context, external_teacher=teacher, **arguments)
+
+    def privileged_texts(self, rows: list[dict[str, Any]]) -> list[str | None]:
+        """Return empty texts: the teacher sees the student's prompt."""
+        return [""] * len(rows)
+
+
+ARM = Arm(
+    name="opd",
+    summary="a divergence to a larger model that sees the student's prompt",
+    trainer=OPDTrainer,
+    options=Options,
+)

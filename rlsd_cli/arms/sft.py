@@ -1,0 +1,62 @@
+"""SFT: maximum likelihood of the reference solutions (off-policy).
+
+    loss = −mean_t log π(y*_t | x, y*_<t)
+
+What changes against GRPO: nothing is sampled. Each step takes the same prompts as the other arms
+of the seed, one solution for each. Reward, leakage and entropy come from the probe.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trl import SFTConfig, SFTTrainer
+
+from rlsd_cli.arms import Arm
+from rlsd_cli.errors import UserError
+from rlsd_cli.training.arguments import shared_arguments
+from rlsd_cli.training.checkpoints import CheckpointMixin
+from rlsd_cli.training.context import RunContext
+
+
+def solution_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Return (prompt, completion) of a row, as texts or as chat turns."""
+    if isinstance(row["prompt"], str):
+        # The space keeps the first word of the solution apart from the last of the prompt.
+        return {"prompt": row["prompt"], "completion": f" {row['solution']}"}
+    return {"prompt": row["prompt"], "completion": [{"role": "assistant", "content": row["solution"]}]}
+
+
+class ReferenceTrainer(CheckpointMixin, SFTTrainer):
+    """TRL's SFTTrainer on the run's prompts and their reference solutions, in the run's order."""
+
+    def __init__(self, context: RunContext) -> None:
+        if not all(context.dataset["solution"]):
+            raise UserError("sft needs a reference solution for each question, and this data set lacks some.")
+        dataset = context.dataset.map(solution_of, remove_columns=context.dataset.column_names)
+        train = context.config.train
+        super().__init__(
+            model=context.model,
+            args=SFTConfig(
+                **shared_arguments(context),
+                per_device_train_batch_size=train.prompts_per_step,
+                completion_only_loss=True,
+                max_length=None,
+                dataset_kwargs={"skip_prepare_dataset": False},
+            ),
+            train_dataset=dataset,
+            processing_class=context.tokenizer,
+        )
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        from torch.utils.data import SequentialSampler
+
+        return SequentialSampler(dataset if dataset is not None else self.train_dataset)
+
+
+ARM = Arm(
+    name="sft",
+    summary="maximum likelihood of the reference solutions",
+    trainer=ReferenceTrainer,
+    needs_teacher=False,
+)
