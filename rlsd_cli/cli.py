@@ -10,7 +10,7 @@ import typer
 
 from rlsd_cli import __version__
 from rlsd_cli.commands import eval as evaluation
-from rlsd_cli.commands import plot, train
+from rlsd_cli.commands import plot, theory, train
 from rlsd_cli.errors import UserError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def root(
 
 
 app.command("train")(train.train)
+app.command("theory")(theory.theory)
 app.command("eval")(evaluation.evaluate)
 app.command("plot")(plot.plot)
 

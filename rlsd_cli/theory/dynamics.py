@@ -53,12 +53,12 @@ class Rule:
 
 
 RULES = (
-    Rule("OPSD, frozen teacher", "opsd", sync_every=None),
-    Rule("OPSD, synced every 10", "opsd", sync_every=10),
-    Rule("OPSD, online teacher", "opsd", sync_every=1),
+    Rule("OPSD frozen", "opsd", sync_every=None),
+    Rule("OPSD synced", "opsd", sync_every=10),
+    Rule("OPSD online", "opsd", sync_every=1),
     Rule("GRPO", "grpo"),
     Rule("RLSD", "rlsd", sync_every=10),
-    Rule("RLSD, λ = 1 throughout", "rlsd", sync_every=10, mix=1.0, decay_steps=0),
+    Rule("RLSD λ=1", "rlsd", sync_every=10, mix=1.0, decay_steps=0),
 )
 
 
@@ -72,24 +72,24 @@ class State:
 
 
 def train(
-    world: World, rule: Rule, steps: int, rate: float, draw: Callable[[int], Tensor]
+    start: Tensor, draw: Callable[[int], World], rule: Rule, steps: int, rate: float
 ) -> Iterator[tuple[State, Tensor, State]]:
     """Yield (state before, update for each r, state after) of each step.
 
     Args:
-        world: Its student is where training starts.
+        start: (X, S, V) logits of the initial student, and of a teacher that stays frozen.
+        draw: Maps the step (from 1) to the world over whose references it averages: the world itself for the
+            expected gradient, `World.given` references for sampled ones.
         rule: What to train with.
         steps: Number of steps.
         rate: Learning rate of plain gradient descent on the logits.
-        draw: Maps the step (from 1) to the weights (N, X, R) of the references that it uses: one-hot for
-            a sampled reference, P(r|x) for the expected gradient.
     """
-    student = world.student.unsqueeze(0)
+    student = start.unsqueeze(0)
     state = State(1, student, student)
     for step in range(1, steps + 1):
-        weights = draw(step)
+        world = draw(step)
         update = rule.update(world, state.student, state.teacher, step)
-        student = state.student + rate * mean_over_references(weights, update)
+        student = state.student + rate * mean_over_references(world.references, update)
         synced = rule.sync_every is not None and step % rule.sync_every == 0
         after = State(step + 1, student, student if synced else state.teacher)
         yield state, update, after
@@ -154,8 +154,7 @@ def expected_run(world: World, rule: Rule, steps: int, rate: float) -> Curves:
         curves.accuracy.append(accuracy(world, log_student)[0])
         curves.citing.append(log_student[0, :, 0, CITE].exp())
 
-    expected = world.references.unsqueeze(0)
-    for before, update, after in train(world, rule, steps, rate, lambda step: expected):
+    for before, update, after in train(world.student, lambda step: world, rule, steps, rate):
         if before.step == 1:
             record(before)
         record(after)

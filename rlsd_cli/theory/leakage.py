@@ -43,10 +43,10 @@ def one_reference_per_question(world: World, rule: Rule, steps: int, rate: float
     Student n was trained with reference n on every question; questions share no parameter, so these
     R runs hold every assignment of references to questions.
     """
-    count = world.references.size(1)
-    drawn = torch.eye(count, dtype=world.references.dtype).unsqueeze(1).expand(count, world.references.size(0), count)
+    questions, count = world.references.shape
+    drawn = world.given(torch.arange(count).unsqueeze(1).expand(count, questions))
     series = [torch.zeros_like(world.questions)]
-    for _, _, after in train(world, rule, steps, rate, lambda step: drawn):
+    for _, _, after in train(world.student, lambda step: drawn, rule, steps, rate):
         series.append(output_information(world, after.student, world.references))
     return torch.stack(series)
 
@@ -56,15 +56,13 @@ def fresh_reference_every_step(
 ) -> Tensor:
     """Return the leakage after 0, ``every``, 2·``every``, … steps, estimated over N = ``paths`` paths, (·, X)."""
     generator = torch.Generator().manual_seed(seed)
-    questions, count = world.references.shape
-    weights = torch.full((questions, paths), 1 / paths, dtype=world.references.dtype)
+    weights = torch.full((len(world.questions), paths), 1 / paths, dtype=world.references.dtype)
 
-    def draw(step: int) -> Tensor:
-        picked = torch.multinomial(world.references, paths, replacement=True, generator=generator).T
-        return torch.nn.functional.one_hot(picked, count).to(world.references.dtype)
+    def draw(step: int) -> World:
+        return world.given(torch.multinomial(world.references, paths, replacement=True, generator=generator).T)
 
     series = [torch.zeros_like(world.questions)]
-    for before, _, after in train(world, rule, steps, rate, draw):
+    for before, _, after in train(world.student, draw, rule, steps, rate):
         if before.step % every == 0:
             series.append(output_information(world, after.student, weights))
     return torch.stack(series)

@@ -9,7 +9,7 @@ relative to any fixed student, so identities lose no generality.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -44,6 +44,19 @@ class World:
     def vocabulary(self) -> int:
         """V."""
         return self.student.size(-1)
+
+    def given(self, reference: Tensor) -> World:
+        """Return N copies of the world in which question x has the one reference ``reference[n, x]``.
+
+        Args:
+            reference: (N, X) indices.
+
+        Returns:
+            A world whose evidence is (N, X, S, 1, V) and whose only reference has probability 1.
+        """
+        questions = torch.arange(len(self.questions))
+        evidence = self.evidence.transpose(1, 2)[questions, reference].unsqueeze(-2)
+        return replace(self, evidence=evidence, references=torch.ones_like(self.references[:, :1]))
 
     def log_student(self, logits: Tensor | None = None) -> Tensor:
         """Return log P_S(·|x, y_<t), (..., X, S, V), for the world's own logits or others."""

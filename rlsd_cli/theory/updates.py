@@ -61,7 +61,9 @@ def grpo_update(world: World, logits: Tensor) -> Tensor:
     log_student = world.log_student(logits)
     sequence = token_log_probs(log_student, world.horizon).sum(-1)
     advantage = population_advantage(world.reward, sequence)
-    update = policy_gradient(log_student, advantage.unsqueeze(-1).expand(*advantage.shape, world.horizon), world.horizon)
+    update = policy_gradient(
+        log_student, advantage.unsqueeze(-1).expand(*advantage.shape, world.horizon), world.horizon
+    )
     references = world.references.size(1)
     return update.unsqueeze(-3).expand(*update.shape[:-2], references, *update.shape[-2:])
 

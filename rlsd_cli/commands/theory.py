@@ -1,0 +1,122 @@
+"""`rlsd theory`: the paper's theorems, checked exactly, or estimated on the checkpoints of a run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rlsd_cli.theory.testbed import FloorOptions
+
+RUN, OUTPUT = "With a run directory", "Output"
+
+
+class Prior(StrEnum):
+    """Which P(r|x) the floor is taken under."""
+
+    kinds = "kinds"
+    beliefs = "beliefs"
+
+
+def theory(
+    run_dir: Annotated[
+        Path | None,
+        typer.Argument(help="A run: estimate loss and floor at its checkpoints. Default: the exact checks."),
+    ] = None,
+    *,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where report.json and the figures go. Default: RUN_DIR/theory; nothing for the exact checks.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random models, or of the sampling.")] = 0,
+    prior: Annotated[
+        Prior,
+        typer.Option(
+            help="P(r|x): uniform over answer, solution, other route; or answers drawn from the student's own beliefs.",
+            rich_help_panel=RUN,
+        ),
+    ] = Prior.kinds,
+    questions: Annotated[int, typer.Option(min=2, help="Held-out questions.", rich_help_panel=RUN)] = 100,
+    samples: Annotated[int, typer.Option(min=2, help="Completions per question.", rich_help_panel=RUN)] = 4,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.")] = None,
+) -> None:
+    """Check the paper's theorems: exactly on enumerable models, or by estimation on a run's checkpoints.
+
+    Exit code 1: an identity that is proven came out wrong, so the code is broken.
+    """
+    from rlsd_cli.artifacts import RunDir
+
+    if run_dir is not None:
+        RunDir.open(run_dir)  # a wrong path is told before torch is loaded
+    from rlsd_cli.training.run import quiet_libraries
+
+    quiet_libraries(threads)
+    if run_dir is None:
+        check_exactly(output_dir, seed)
+    else:
+        from rlsd_cli.theory.testbed import FloorOptions
+
+        options = FloorOptions(questions=questions, samples=samples, prior=prior.value, seed=seed)
+        estimate_floor(run_dir, output_dir or run_dir / "theory", options)
+
+
+def check_exactly(output_dir: Path | None, seed: int) -> None:
+    """Run the exact checks, print them and write what was asked for."""
+    from rich.console import Console
+
+    from rlsd_cli.theory.exact import report, run_exact
+    from rlsd_cli.theory.outcomes import trade_offs
+    from rlsd_cli.theory.tables import check_table, notes, trade_off_table
+
+    console, talk = Console(), Console(stderr=True)
+    with talk.status("checking …") as status:
+        exact = run_exact(seed, lambda part: status.update(f"checking: {part} …"))
+    console.print(check_table(exact.checks))
+    for note in notes(exact.checks):
+        console.print(note, highlight=False)
+    console.print(trade_off_table(trade_offs(exact.dynamics)))
+    if output_dir is not None:
+        from rlsd_cli.artifacts import write_json
+        from rlsd_cli.report.style import save
+        from rlsd_cli.theory.figures import direction_figure, dynamics_figure
+
+        write_json(output_dir / "report.json", report(exact))
+        save(dynamics_figure(exact.dynamics), output_dir / "theory-dynamics", ("pdf", "png"))
+        save(direction_figure(exact.direction), output_dir / "theory-direction", ("pdf", "png"))
+        talk.print(f"report and figures: {output_dir}", highlight=False, soft_wrap=True)
+    if exact.broken:
+        raise typer.Exit(1)
+
+
+def estimate_floor(run_dir: Path, output_dir: Path, options: FloorOptions) -> None:
+    """Estimate loss and floor at each checkpoint, print them and write report.json and the figure."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from rlsd_cli.artifacts import RunDir, write_json
+    from rlsd_cli.report.style import save
+    from rlsd_cli.theory.estimate import as_json
+    from rlsd_cli.theory.figures import floor_figure
+    from rlsd_cli.theory.identity_checks import IDENTITY
+    from rlsd_cli.theory.tables import floor_table
+    from rlsd_cli.theory.testbed import estimate_run
+
+    console, talk = Console(), Console(stderr=True)
+    with talk.status("scoring …") as status:
+        floors = estimate_run(run_dir, options, lambda step: status.update(f"scoring step {step} …"))
+    console.print(floor_table(floors, f"{run_dir}: Theorem 1 under P(r|x) = {options.prior}"))
+    rows = [{"step": row.step, **as_json(row.estimate)} for row in floors]
+    suffix = "" if options.prior == "kinds" else f"-{options.prior}"
+    write_json(output_dir / f"report{suffix}.json", {"kind": "floor", **asdict(options), "checkpoints": rows})
+    own = RunDir.open(run_dir).config()["teacher"]["reference"]
+    save(floor_figure(floors, own), output_dir / f"theory-floor{suffix}", ("pdf", "png"))
+    talk.print(f"report and figure: {output_dir}", highlight=False, soft_wrap=True)
+    if max(row.estimate.residual for row in floors) > IDENTITY:
+        raise typer.Exit(1)
