@@ -75,6 +75,15 @@ def test_differences_are_paired_by_question_whatever_the_order_of_the_rows(tmp_p
     assert (result.seeds, result.questions) == ((0,), 5)
 
 
+def test_only_questions_that_both_arms_answered_are_compared(tmp_path):
+    run_with(tmp_path, "rlsd", 0, [0.0, 1.0, 0.0, 0.5])
+    run_with(tmp_path, "grpo", 0, [0.5, 0.5], ids=["q3", "q1"])
+    found = variants(tmp_path)
+    result = difference(found["rlsd"], found["grpo"], ["chain"])
+    assert result.questions == 2
+    assert result.interval == crossed_interval([[[0.5, 0.0]]])
+
+
 def test_differences_use_matched_seeds_only(tmp_path):
     for seed in (0, 1):
         run_with(tmp_path, "rlsd", seed, [1.0, 1.0, 0.5])

@@ -68,6 +68,11 @@ CASES = [
     ("rlsd_above", {"grpo": {"reward": 0.4 + 0.3 * T}, "rlsd": {"reward": 0.4 + 0.3 * T}}, "undecided"),
     ("rlsd_keeps_entropy", {"grpo": {"entropy": 0.5 - 0.4 * T}, "rlsd": {"entropy": 0.5 - 0.2 * T}}, "seen"),
     ("rlsd_keeps_entropy", {"grpo": {"entropy": 0.5 - 0.2 * T}, "rlsd": {"entropy": 0.5 - 0.4 * T}}, "not seen"),
+    (
+        "rlsd_keeps_entropy",
+        {"grpo": {"entropy": 0.3 + 0 * T}, "rlsd": {"entropy": np.where(T < 0.15, 3, 0.2)}},
+        "not seen",
+    ),
 ]
 
 
