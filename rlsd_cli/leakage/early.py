@@ -61,6 +61,13 @@ def shows(text: str, gold: str) -> bool:
     return any(not re.match(r"\w|[.,]\d", text[m.end() : m.end() + 2]) for m in value_pattern(gold).finditer(text))
 
 
+@lru_cache(maxsize=4096)
+def hidden(answer: str, prompt: str) -> bool:
+    """Tell whether a gold answer can be looked for: it has text, and the prompt does not show it."""
+    gold = plain(answer)
+    return bool(gold) and not shows(normalise(prompt), gold)
+
+
 def lead_is_short(lead: str) -> bool:
     """Tell whether the text before an assertion is too short to derive anything."""
     ends = [match.end() for match in _SENTENCE_END.finditer(lead)]
@@ -88,7 +95,7 @@ def early_answer(completion: str, answer: str, prompt: str = "") -> tuple[int, i
     value = value_pattern(gold).match(text, match.end())
     if value is None or _GOES_ON.match(text, value.end()):
         return None
-    if _STEP.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead) or shows(normalise(prompt), gold):
+    if _STEP.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead) or not hidden(answer, prompt):
         return None
     rest = text[value.end() :]
     if not _STEP.search(rest) and len(_WORD.findall(rest)) < FOLLOWING_WORDS:

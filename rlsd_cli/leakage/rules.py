@@ -43,9 +43,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """All rules, with the negations that hold for each of them."""
+    """All rules, with the negations that hold for each of them.
+
+    ``measured`` is how they did on passages that were held apart
+    (docs/leakage-audit.md); reports carry it along.
+    """
 
     version: int
+    measured: dict[str, Any]
     rules: tuple[Rule, ...]
     negated_before: re.Pattern[str]
     negated_after: re.Pattern[str]
@@ -86,4 +91,6 @@ def load_rules() -> RuleSet:
         for name, entry in data["rules"].items()
     )
     negation = data["negation"]
-    return RuleSet(data["version"], rules, _any_of(negation["before"], words), _any_of(negation["after"], words))
+    return RuleSet(
+        data["version"], data["measured"], rules, _any_of(negation["before"], words), _any_of(negation["after"], words)
+    )

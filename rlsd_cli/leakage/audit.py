@@ -1,0 +1,150 @@
+"""The audit: completions in, report.json, hits.parquet and report.html out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlsd_cli.artifacts import write_json, write_text
+from rlsd_cli.errors import UserError
+from rlsd_cli.leakage.detect import Finding, Hit, examine
+from rlsd_cli.leakage.early import EARLY_RULE, early_answer, hidden
+from rlsd_cli.leakage.hits import Excerpts, HitsFile, Sample, record
+from rlsd_cli.leakage.inputs import Completion, Repeated, Source, Unreadable, run_source
+from rlsd_cli.leakage.page import render
+from rlsd_cli.leakage.rules import load_rules
+from rlsd_cli.leakage.tally import Tally
+
+SCHEMA_VERSION = 1
+DISMISSED_SHOWN = 5  # matches that did not count which a report shows, per reason
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do beside counting."""
+
+    shown: int = 1000  # completions with hits on the page
+    judge: str | None = None  # a causal language model that gives a second opinion
+    judge_limit: int = 200  # completions it judges: that many with a mention, that many without
+    progress: Callable[[int], None] | None = None  # told the number of completions read, now and then
+
+
+@dataclass
+class Kept:
+    """What an audit keeps of single completions: bounded samples."""
+
+    with_hits: Sample
+    without: Sample
+    excerpts: Excerpts = field(default_factory=Excerpts)
+    dismissed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def add(self, completion: Completion, found: list[Finding], hits: list[Hit], early: list[Hit]) -> None:
+        """Offer a completion to the samples."""
+        self.excerpts.add(completion, hits)
+        if hits or early:
+            self.with_hits.add(completion, sorted(hits + early, key=lambda hit: (hit.start, hit.end)))
+        if not hits:
+            self.without.add(completion, [])
+        for finding in found:
+            if finding.dismissed:
+                shown = self.dismissed.setdefault(finding.dismissed, [])
+                if len(shown) < DISMISSED_SHOWN:
+                    shown.append(record(completion, finding.hit))
+
+
+def audit(source: Source, output: Path, options: Options | None = None) -> dict[str, Any]:
+    """Audit completions, write the reports into ``output`` and return report.json as a dictionary.
+
+    Time is linear in the text; memory does not depend on the number of completions.
+
+    Raises:
+        UserError: There is nothing to audit, the output can't be written, or the judge can't be loaded.
+    """
+    options = options or Options()
+    tally = Tally()
+    judged = options.judge_limit if options.judge else 0
+    kept = Kept(Sample(max(options.shown, judged)), Sample(judged))
+    try:
+        with HitsFile(output / "hits.parquet") as file:
+            for item in source.read():
+                if isinstance(item, Completion):
+                    count(item, tally, kept, file)
+                    if options.progress and tally.total % 500 == 0:
+                        options.progress(tally.total)
+                elif isinstance(item, Unreadable):
+                    tally.add_unreadable(item)
+                else:
+                    tally.repeated += isinstance(item, Repeated)
+            refuse_nothing(source, tally)
+        report = assemble(source, tally, kept, options)
+        write_json(output / "report.json", report)
+        write_text(output / "report.html", render(report, kept.with_hits.items(options.shown)))
+    except OSError as error:
+        raise UserError(f"{output} cannot be written ({error.strerror}): give another --output-dir.") from None
+    return report
+
+
+def count(item: Completion, tally: Tally, kept: Kept, file: HitsFile) -> None:
+    """Examine one completion and enter it everywhere."""
+    found = examine(item.text, item.prompt)
+    hits = [finding.hit for finding in found if not finding.dismissed]
+    early: list[Hit] = []
+    can_tell = bool(item.answer) and hidden(item.answer, item.prompt)
+    if can_tell and (span := early_answer(item.text, item.answer, item.prompt)):
+        early.append(Hit(EARLY_RULE, *span, item.text[slice(*span)]))
+    tally.add(item, hits, (f.dismissed for f in found if f.dismissed), bool(early) if can_tell else None)
+    file.add(item, hits + early)
+    kept.add(item, found, hits, early)
+
+
+def refuse_nothing(source: Source, tally: Tally) -> None:
+    """Raise if no completion was read.
+
+    Raises:
+        UserError: All rows are unreadable, or there is none.
+    """
+    if tally.total:
+        return
+    if tally.unreadable_rows:
+        first = tally.unreadable_rows[0]
+        raise UserError(
+            f"none of the {tally.reasons.total()} rows of {source.name} can be read: "
+            f"{first['source']}, row {first['row']}: {first['reason']}."
+        )
+    raise UserError(f"{source.name} holds no completions: it is empty.")
+
+
+def assemble(source: Source, tally: Tally, kept: Kept, options: Options) -> dict[str, Any]:
+    """Return report.json (docs/leakage-audit.md lists its fields)."""
+    judge = None
+    if options.judge:
+        from rlsd_cli.leakage.judge import second_opinion
+
+        mentions = [(c, hits) for c, hits in kept.with_hits.items() if any(hit.rule != EARLY_RULE for hit in hits)]
+        judge = second_opinion(options.judge, mentions[: options.judge_limit], kept.without.items())
+    rules = load_rules()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "rules_version": rules.version,
+        "detector": rules.measured,
+        "input": {"kind": source.kind, "name": source.name, "files": source.files},
+        **tally.report(),
+        "judge": judge,
+        "excerpts": kept.excerpts.items(),
+        "dismissed_examples": [
+            {"reason": reason, **row} for reason in sorted(kept.dismissed) for row in kept.dismissed[reason]
+        ],
+        "shown": {"completions": min(options.shown, kept.with_hits.seen), "of": kept.with_hits.seen},
+    }
+
+
+def audit_run(run_dir: Path | str) -> dict[str, Any]:
+    """Audit a run directory, write RUN_DIR/leakage/ and return report.json as a dictionary.
+
+    Raises:
+        UserError: The path is no run directory, or it holds no completions yet.
+    """
+    source = run_source(run_dir)
+    return audit(source, source.output)

@@ -1,0 +1,45 @@
+"""The rate over training steps as inline SVG: a line with its Wilson band, axes named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WIDTH, HEIGHT = 640, 260
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 44
+TICKS = 4
+
+
+def rate_chart(rows: list[dict[str, Any]]) -> str:
+    """Return the chart of rows with step, rate, low and high (two or more, in order of the steps)."""
+    first, last = rows[0]["step"], rows[-1]["step"]
+    top = min(1.0, max([0.01, *(row["high"] for row in rows)]))
+
+    def x(step: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (step - first) / (last - first)
+
+    def y(rate: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - min(rate, top) / top)
+
+    def points(key: str, order: list[dict[str, Any]]) -> str:
+        return " ".join(f"{x(row['step']):.1f},{y(row[key]):.1f}" for row in order)
+
+    grid = "".join(
+        f"<line x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{y(rate):.1f}' y2='{y(rate):.1f}' stroke='#ddd'/>"
+        f"<text x='{LEFT - 6}' y='{y(rate) + 4:.1f}' text-anchor='end'>{100 * rate:.3g}</text>"
+        for rate in (top * tick / TICKS for tick in range(TICKS + 1))
+    )
+    ticks = sorted({round(first + (last - first) * tick / TICKS) for tick in range(TICKS + 1)})
+    labels = "".join(
+        f"<text x='{x(step):.1f}' y='{HEIGHT - BOTTOM + 16}' text-anchor='middle'>{step}</text>" for step in ticks
+    )
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    centre, name = (LEFT + WIDTH - RIGHT) / 2, "completions with a mention, %"
+    return (
+        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' role='img' font-size='12' font-family='sans-serif' "
+        f"aria-label='Completions with a mention over training steps'>{grid}{labels}"
+        f"<polygon points='{points('low', rows)} {points('high', rows[::-1])}' fill='#0072b2' fill-opacity='.18'/>"
+        f"<polyline points='{points('rate', rows)}' fill='none' stroke='#0072b2' stroke-width='2'/>"
+        f"<text x='{centre}' y='{HEIGHT - 8}' text-anchor='middle'>training step</text>"
+        f"<text transform='translate(16 {middle}) rotate(-90)' text-anchor='middle'>{name}</text>"
+        "</svg><p class='cut'>Band: 95 % Wilson interval of each step.</p>"
+    )

@@ -1,0 +1,124 @@
+"""One completion, one row that could not be read, and how the values of other tools become text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A completion and where it stands.
+
+    ``row`` counts from 1 within ``source`` (lines of a JSON-lines file, records of
+    the others); ``sample`` counts the completions of one row from 0.
+    """
+
+    text: str
+    prompt: str
+    answer: str
+    step: int | None
+    source: str
+    row: int
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row (0: the whole file) that could not be read, and why."""
+
+    source: str
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A row that repeats responses which were read already (lm-eval writes one row per filter)."""
+
+    source: str
+    row: int
+
+
+class RowError(ValueError):
+    """A row cannot be used; the message says why."""
+
+
+def writable(text: str) -> str:
+    """Return ``text`` with lone surrogates (JSON can hold them, UTF-8 can't) as question marks; same length."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def completions_of(value: Any) -> list[str]:
+    """Return the completions that a value holds: a text, chat messages, or a list of texts.
+
+    Of chat messages (TRL's conversational logs), what the assistant said counts.
+
+    Raises:
+        RowError: The value holds no text.
+    """
+    if isinstance(value, str):
+        return [value]
+    if value is None:
+        raise RowError("the completion is empty (null)")
+    if isinstance(value, dict):
+        return [message_text(value)]
+    if isinstance(value, list) and value:
+        if all(isinstance(item, str) for item in value):
+            return list(value)
+        if all(isinstance(item, dict) for item in value):
+            said = [message_text(item) for item in value if item.get("role", "assistant") == "assistant"]
+            return ["\n".join(said)]
+    raise RowError("the completion is neither a text nor chat messages")
+
+
+def prompt_of(value: Any) -> str:
+    r"""Return a prompt as one text; chat messages of every role are joined by line breaks.
+
+    >>> prompt_of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}])
+    'Be brief.\n2+2?'
+    """
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return message_text(value)
+    if isinstance(value, list):
+        return "\n".join(prompt_of(item) for item in value)
+    return str(value)
+
+
+def message_text(message: dict[str, Any]) -> str:
+    """Return the text of a chat message: reasoning first, then content (a text, or blocks of which some are text)."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "\n".join(str(block.get("text") or "") for block in content if isinstance(block, dict))
+    reasoning = message.get("reasoning_content") or message.get("thinking")
+    return "\n".join(str(part) for part in (reasoning, content) if part)
+
+
+def answer_of(value: Any) -> str:
+    """Return a gold answer as text; of a GSM8K target only what follows ``####``, of a list its only entry."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        value = value.get("ground_truth", value.get("target"))
+    if value is None or isinstance(value, list | dict):
+        return ""
+    return str(value).rsplit("####", 1)[-1].strip()
+
+
+def step_of(value: Any) -> int | None:
+    """Return a training step as an integer; None where there is none.
+
+    Raises:
+        RowError: The value is no whole number.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+        if number == int(number):
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise RowError(f"the step {str(value)[:40]!r} is no whole number")

@@ -1,0 +1,84 @@
+"""Where completions come from: the files of a run directory, a file, or a directory of files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rlsd_cli.artifacts import RunDir
+from rlsd_cli.errors import UserError
+from rlsd_cli.leakage.inputs.files import FORMATS, read_file
+from rlsd_cli.leakage.inputs.layouts import Columns
+from rlsd_cli.leakage.inputs.records import Completion, Repeated, Unreadable
+
+OWN_DIRECTORIES = {"leakage", "leakage-audit"}  # what an earlier audit wrote is no input
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Completions to audit: what they are called, how many files they come from, where reports go by default."""
+
+    kind: str
+    name: str
+    files: int
+    output: Path
+    read: Callable[[], Iterator[Completion | Unreadable | Repeated]]
+
+
+def read_files(files: list[Path], root: Path, columns: Columns) -> Iterator[Completion | Unreadable | Repeated]:
+    """Read files one after the other, row by row; rows are named by the path from ``root``."""
+    for file in files:
+        yield from read_file(file, file.relative_to(root).as_posix(), columns, alone=len(files) == 1)
+
+
+def run_source(run_dir: Path | str) -> Source:
+    """Return the completions of a run directory.
+
+    Raises:
+        UserError: The path is no run directory, or it has no completions yet.
+    """
+    run = RunDir.open(run_dir)
+    files = [path for _, path in run.step_files(run.completions_dir)]
+    if not files:
+        raise UserError(f"{run_dir} holds no completions yet: let the run train for a step first.")
+    read = partial(read_files, files, run.path, Columns())
+    return Source("run", run.path.resolve().name, len(files), run.leakage_dir, read)
+
+
+def completions_source(path: Path, columns: Columns) -> Source:
+    """Return a file of completions, or all JSON-lines, parquet and CSV files under a directory.
+
+    Raises:
+        UserError: The path does not exist, holds no such file, or is a run directory.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give a file or a directory of completions.")
+    output = path.resolve().parent / "leakage-audit"
+    if path.is_file():
+        if path.suffix.lower() not in FORMATS:
+            raise UserError(f"{path} is none of {', '.join(FORMATS)}: convert it to one of these.")
+        return Source("completions", path.name, 1, output, partial(read_files, [path], path.parent, columns))
+    if (path / "status.json").is_file() and (path / "completions").is_dir():
+        raise UserError(f"{path} is a run directory: give it without --completions.")
+    files = sorted((file for file in path.rglob("*") if is_input(file, path)), key=lambda file: natural(file, path))
+    if not files:
+        raise UserError(f"{path} holds no file of completions ({', '.join(FORMATS)}).")
+    read = partial(read_files, files, path, columns)
+    return Source("completions", path.resolve().name, len(files), output, read)
+
+
+def is_input(file: Path, root: Path) -> bool:
+    """Tell whether a file under ``root`` may hold completions: a known format, not hidden, not written by an audit."""
+    parts = file.relative_to(root).parts
+    hidden = any(part.startswith(".") for part in parts)
+    return file.suffix.lower() in FORMATS and not hidden and not OWN_DIRECTORIES & set(parts[:-1]) and file.is_file()
+
+
+def natural(file: Path, root: Path) -> list[tuple[int, int, str]]:
+    """Return a sort key that puts ``9.jsonl`` before ``10.jsonl``."""
+    parts = _DIGITS.split(file.relative_to(root).as_posix())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]

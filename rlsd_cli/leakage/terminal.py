@@ -1,0 +1,180 @@
+"""What `rlsd leakage-audit` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isnan
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlsd_cli.leakage.score import Score
+from rlsd_cli.leakage.selfcheck import Recovery
+from rlsd_cli.statistics import Interval
+
+STEPS = 20  # rows of the table by step; report.json has all
+EXCERPTS = 8
+AROUND = 70  # characters printed on either side of a hit
+
+
+def percent(value: float) -> str:
+    """Return a share in per cent, '–' where there is none."""
+    return "–" if isnan(value) else f"{100 * value:.2f}"
+
+
+def grid(title: str, *columns: str) -> Table:
+    """Return an empty table, its first column to the left and the others to the right."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left")
+    return table
+
+
+def interval(low: float, high: float) -> str:
+    """Return '[1.20, 3.40]' in per cent."""
+    return f"[{percent(low)}, {percent(high)}]"
+
+
+def print_report(console: Console, report: dict[str, Any]) -> None:
+    """Print the rates by step, by rule and by place, the excerpts, and what was left out."""
+    name = report["input"]["name"]
+    steps = report["by_step"]
+    stride = -(-len(steps) // STEPS)
+    note = f" (every {stride}th of {len(steps)} steps)" if stride > 1 else ""
+    table = grid(f"{name}: completions that mention an unseen reference{note}", "step", "n", "hits", "%", "95 % Wilson")
+    for row in steps[::stride]:
+        step = "–" if row["step"] is None else str(row["step"])
+        table.add_row(step, str(row["n"]), str(row["hits"]), percent(row["rate"]), interval(row["low"], row["high"]))
+    table.add_section()
+    table.add_row("all", str(report["n"]), str(report["hits"]), percent(report["rate"]), interval(*report["interval"]))
+    console.print(table)
+    if report["trend"]:
+        trend = report["trend"]
+        console.print(f"trend over steps: z = {trend['z']:.2f}, p = {trend['p']:.2g} ({trend['test']})")
+    print_rules(console, report)
+    console.print(places(report))
+    print_excerpts(console, report["excerpts"])
+    for line in remarks(report):
+        console.print(Text(line))
+
+
+def print_rules(console: Console, report: dict[str, Any]) -> None:
+    """Print the table by rule; answer-before-derivation stands apart, with its own denominator."""
+    table = grid("by rule", "rule", "completions", "mentions", "%", "95 % Wilson")
+    for row in report["by_rule"]:
+        cells = (str(row["hits"]), str(row["mentions"]), percent(row["rate"]), interval(row["low"], row["high"]))
+        table.add_row(row["rule"], *cells)
+    early = report["answer_before_derivation"]
+    if early["n"]:
+        table.add_section()
+        cells = (str(early["hits"]), f"of {early['n']}", percent(early["rate"]), interval(*early["interval"]))
+        table.add_row("answer before derivation (no mention)", *cells)
+    console.print(table)
+
+
+def places(report: dict[str, Any]) -> Table:
+    """Return the table by place in the completion."""
+    table = grid("where in the completion mentions start", *(f"{row['from']:.0%}–" for row in report["by_position"]))
+    for column in table.columns:
+        column.justify = "right"
+    table.add_row(*(str(row["mentions"]) for row in report["by_position"]))
+    return table
+
+
+def print_excerpts(console: Console, excerpts: list[dict[str, Any]]) -> None:
+    """Print the most telling hits, the span marked."""
+    for row in excerpts[:EXCERPTS]:
+        step = "" if row["step"] is None else f" step {row['step']}"
+        line = Text(f"{row['source']}:{row['row']}{step} {row['rule']}: ", style="dim")
+        line.append(flat(row["before"][-AROUND:]), style="not dim")
+        line.append(f"»{flat(row['text'])}«", style="bold red not dim")
+        line.append(flat(row["after"][:AROUND]), style="not dim")
+        console.print(line)
+
+
+def flat(text: str) -> str:
+    """Return ``text`` in one line, without control characters that a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def remarks(report: dict[str, Any]) -> Iterable[str]:
+    """Yield what a reader must know beside the rates."""
+    dismissed = report["dismissed"]
+    if sum(dismissed.values()):
+        yield "matches that did not count: " + ", ".join(f"{count} by {reason}" for reason, count in dismissed.items())
+    bad = report["unreadable"]
+    if bad["count"]:
+        first = bad["rows"][0]
+        yield (
+            f"{bad['count']} unreadable rows are not in these numbers (first: {first['source']}, row {first['row']}: "
+            f"{flat(first['reason'])}; report.json names them)"
+        )
+    if report["repeated"]:
+        yield f"{report['repeated']} rows repeat the same responses under another lm-eval filter and were read once"
+    if report["judge"]:
+        judge = report["judge"]
+        yes = {kind: f"{judge[kind]['yes']} of {judge[kind]['judged']}" for kind in ("mentions", "others")}
+        yield f"judge {judge['model']}: yes to {yes['mentions']} with mentions and to {yes['others']} without"
+    detector = report["detector"]
+    yield (
+        f"detector on {detector['passages']} labelled passages held apart: precision {detector['precision']}, "
+        f"recall {detector['recall']}"
+    )
+
+
+def print_comparison(console: Console, result: dict[str, Any]) -> None:
+    """Print a comparison."""
+    a, b = result["a"], result["b"]
+    table = grid("leakage, % of completions", "", f"A: {a['name']}", f"B: {b['name']}", "B − A", "95 %", "p")
+    test = result["difference"]
+    table.add_row("all", percent(a["rate"]), percent(b["rate"]), *tested(test, test["p"]))
+    for row in result["by_rule"]:
+        if row["rate_a"] or row["rate_b"]:
+            table.add_row(row["rule"], percent(row["rate_a"]), percent(row["rate_b"]), *tested(row, row["p_holm"]))
+    console.print(table)
+    console.print(f"all: {test['test']}, n = {a['n']} and {b['n']}; rules: p adjusted by Holm; intervals: Newcombe")
+    for key, one in (("A", result["trend"]["a"]), ("B", result["trend"]["b"])):
+        if one:
+            slope = f"{100 * 100 * one['slope']:+.2f} points per 100 steps"
+            console.print(f"trend of {key}: {slope}, z = {one['z']:.2f}, p = {one['p']:.2g} ({one['test']})")
+        else:
+            console.print(f"trend of {key}: nothing to test (one step, or all or no completions with a mention)")
+    if result["slopes"]:
+        console.print(f"difference of the slopes: z = {result['slopes']['z']:.2f}, p = {result['slopes']['p']:.2g}")
+
+
+def tested(row: dict[str, Any], p: float) -> tuple[str, str, str]:
+    """Return the cells of a difference."""
+    return f"{100 * row['difference']:+.2f}", interval(row["low"], row["high"]), f"{p:.2g}"
+
+
+def print_scores(console: Console, title: str, scores: list[Score]) -> None:
+    """Print precision and recall, per cent with 95 % Wilson intervals."""
+    table = grid(title, "group", "passages", "leaks", "found", "precision, %", "recall, %")
+    for score in scores:
+        counts = (str(score.passages), str(score.leaks), str(score.found))
+        table.add_row(score.name, *counts, measured(score.precision), measured(score.recall))
+    console.print(table)
+
+
+def measured(value: Interval) -> str:
+    """Return a share with its interval."""
+    return f"{100 * value.mean:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]" if value.n else "–"
+
+
+def print_recoveries(console: Console, recoveries: list[Recovery]) -> None:
+    """Print planted and recovered rates."""
+    table = grid("planted self-check", "planted, %", "planted", "recovered", "recovered, %", "95 % Wilson", "verdict")
+    for row in recoveries:
+        found = row.interval
+        table.add_row(
+            percent(row.planted / row.n),
+            f"{row.planted} of {row.n}",
+            str(row.recovered),
+            percent(found.mean),
+            interval(found.low, found.high),
+            "ok" if row.passed else "FAILED",
+        )
+    console.print(table)
