@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from rlsd_cli import __version__
+from rlsd_cli.commands import arms, leakage_audit, plot, sweep, theory, train
 from rlsd_cli.commands import eval as evaluation
-from rlsd_cli.commands import plot, theory, train
 from rlsd_cli.errors import UserError
 
 app = typer.Typer(
@@ -43,6 +43,9 @@ app.command("train")(train.train)
 app.command("theory")(theory.theory)
 app.command("eval")(evaluation.evaluate)
 app.command("plot")(plot.plot)
+app.command("sweep")(sweep.sweep)
+app.command("arms")(arms.arms)
+app.command("leakage-audit")(leakage_audit.leakage_audit)
 
 
 def main() -> None:

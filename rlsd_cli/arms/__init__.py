@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlsd_cli.config import Section, nearest
 from rlsd_cli.errors import UserError
@@ -34,19 +34,27 @@ class Arm:
 
     Attributes:
         name: The value of ``--method``.
-        summary: One line for `rlsd arms`.
+        summary: The objective in one line.
+        data: Whose tokens are trained on.
+        direction: Who decides whether a token becomes more or less probable.
         options: The pydantic section that ``objective`` must satisfy.
         trainer: A function of a `RunContext` that returns a ready trainer.
         defaults: Configuration that the arm's source prescribes, below presets.
         needs_teacher: Whether the arm runs a teacher's pass.
+        teacher: Who the teacher is, where ``teacher.source`` does not say it.
+        reference: What is privileged, where ``teacher.reference`` does not say it.
     """
 
     name: str
     summary: str
+    data: Literal["on-policy", "off-policy"]
+    direction: Literal["environment", "teacher", "both"]
     trainer: Callable[[RunContext], Any]
     options: type[Section] = NoOptions
     defaults: dict[str, Any] = field(default_factory=dict)
     needs_teacher: bool = True
+    teacher: str = ""
+    reference: str = ""
 
 
 def load_arm(name: str) -> Arm:

@@ -11,6 +11,9 @@ from rlsd_cli.training.rollout import RolloutTrainer
 ARM = Arm(
     name="grpo",
     summary="A = (R − μ)/σ for every token of a completion",
+    data="on-policy",
+    direction="environment",
     trainer=RolloutTrainer,
     needs_teacher=False,
+    reference="–",
 )

@@ -21,6 +21,8 @@ class Options(DivergenceOptions):
 ARM = Arm(
     name="grpo_opsd",
     summary="GRPO's loss + α · OPSD's divergence",
+    data="on-policy",
+    direction="both",
     trainer=DistillationTrainer,
     options=Options,
     defaults={"teacher": {"source": "online", "reference": "solution"}},

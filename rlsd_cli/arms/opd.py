@@ -48,6 +48,10 @@ class OPDTrainer(DistillationTrainer):
 ARM = Arm(
     name="opd",
     summary="a divergence to a larger model that sees the student's prompt",
+    data="on-policy",
+    direction="teacher",
     trainer=OPDTrainer,
     options=Options,
+    teacher="larger model",
+    reference="–",
 )

@@ -15,6 +15,8 @@ from rlsd_cli.training.distillation import DistillationTrainer, DivergenceOption
 ARM = Arm(
     name="opsd",
     summary="a divergence to the same model with the reference in its prompt",
+    data="on-policy",
+    direction="teacher",
     trainer=DistillationTrainer,
     options=DivergenceOptions,
     defaults={"teacher": {"source": "online", "reference": "solution"}},

@@ -88,6 +88,8 @@ class RLSDTrainer(TeacherTrainer):
 ARM = Arm(
     name="rlsd",
     summary="GRPO's direction, the teacher's magnitude: Â_t = A·[(1−λ) + λ·clip(w_t)]",
+    data="on-policy",
+    direction="environment",
     trainer=RLSDTrainer,
     options=Options,
     defaults={"teacher": {"source": "synced", "sync_every": 10, "reference": "answer"}},

@@ -58,7 +58,10 @@ class SDPOTrainer(DistillationTrainer):
 ARM = Arm(
     name="sdpo",
     summary="a divergence to an EMA teacher that sees a successful sibling rollout",
+    data="on-policy",
+    direction="teacher",
     trainer=SDPOTrainer,
     options=Options,
     defaults={"teacher": {"source": "ema", "ema_rate": 0.05}},
+    reference="right sibling",
 )

@@ -57,6 +57,8 @@ class ReferenceTrainer(CheckpointMixin, SFTTrainer):
 ARM = Arm(
     name="sft",
     summary="maximum likelihood of the reference solutions",
+    data="off-policy",
+    direction="teacher",
     trainer=ReferenceTrainer,
     needs_teacher=False,
 )

@@ -1,0 +1,45 @@
+# `make demo` runs the main job, `make test` the tests; both make their own virtual environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+export HF_HUB_OFFLINE ?= 1
+export HF_HUB_DISABLE_TELEMETRY ?= 1
+
+.PHONY: demo test test-slow lint base bench paper-figures clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/rlsd sweep experiments/micro/demo.yaml --jobs $(JOBS)
+	$(BIN)/rlsd plot runs/demo --output-dir results/demo
+
+test: $(VENV)/.installed lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --durations 10
+
+test-slow: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) -m slow --durations 20
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+base: $(VENV)/.installed
+	$(BIN)/python scripts/build_base.py
+
+bench: $(VENV)/.installed
+	$(BIN)/python scripts/bench.py
+
+# QUICK=1: a third of the budget, three seeds.
+paper-figures: $(VENV)/.installed
+	$(BIN)/rlsd sweep experiments/micro/$(if $(QUICK),paper-quick,paper).yaml --jobs $(JOBS)
+	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),paper-quick,paper)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

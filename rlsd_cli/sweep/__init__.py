@@ -1,0 +1,1 @@
+"""Sweeps: arms × seeds, one process per run, only what is missing."""

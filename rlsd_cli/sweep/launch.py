@@ -1,0 +1,104 @@
+"""Runs a plan on this machine: a queue over a fixed number of processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rlsd_cli.sweep.plan import PlannedRun, state_of
+
+POLL_S = 0.5
+
+
+@dataclass
+class Job:
+    """A run in the queue."""
+
+    run: PlannedRun
+    commands: list[tuple[str, ...]]
+    state: str = "waiting"
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    seconds: float = 0.0
+    log: Path = field(default_factory=Path)
+
+
+def jobs_of(runs: list[PlannedRun], samples: int) -> list[Job]:
+    """Return a job per run, with only the commands that are still to be run."""
+    jobs = []
+    for run in runs:
+        state = state_of(run, samples)
+        commands = {
+            "complete": [],
+            "trained": [run.evaluate, run.audit],
+            "missing": [run.train, run.evaluate, run.audit],
+        }[state]
+        jobs.append(Job(run, list(commands), state="done before" if state == "complete" else "waiting"))
+    return jobs
+
+
+def launch(jobs: list[Job], parallel: int, on_change: Callable[[list[Job]], None] = lambda jobs: None) -> bool:
+    """Run jobs, ``parallel`` at a time, in the order given. A failed job stops no other.
+
+    Each process gets one CPU thread, so that runs side by side don't slow each other down; the
+    output of a job goes to log.txt in its run directory's parent.
+
+    Returns:
+        Whether all jobs ended well.
+    """
+    running: list[Job] = []
+    try:
+        while any(job.state == "waiting" for job in jobs) or running:
+            for job in jobs:
+                if job.state == "waiting" and len(running) < parallel:
+                    _start_next(job)
+                    running.append(job)
+            for job in list(running):
+                if job.process is not None and job.process.poll() is not None:
+                    _after(job)
+                    if job.state != "running":
+                        running.remove(job)
+            on_change(jobs)
+            time.sleep(POLL_S)
+    except BaseException:
+        for job in running:
+            if job.process is not None:
+                job.process.terminate()  # `rlsd train` saves a checkpoint and leaves
+        for job in running:
+            if job.process is not None:
+                job.process.wait()
+        raise
+    return all(job.state in ("done", "done before") for job in jobs)
+
+
+def _start_next(job: Job) -> None:
+    job.log = job.run.path.parent / f"{job.run.path.name}.log"
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    command = job.commands.pop(0)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with open(job.log, "ab") as log:
+        job.process = subprocess.Popen(
+            [sys.executable, "-m", "rlsd_cli", *command[1:]],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+    job.started = job.started or time.monotonic()
+    job.state = "running"
+
+
+def _after(job: Job) -> None:
+    assert job.process is not None
+    job.seconds = time.monotonic() - job.started
+    if job.process.returncode != 0:
+        job.state = "failed"
+    elif job.commands:
+        _start_next(job)
+    else:
+        job.state = "done"
