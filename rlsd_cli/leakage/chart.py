@@ -7,12 +7,14 @@ from typing import Any
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 44
 TICKS = 4
+TOPS = (0.01, 0.02, 0.04, 0.08, 0.2, 0.4, 0.8, 1.0)  # ends of the axis whose quarters are round
 
 
 def rate_chart(rows: list[dict[str, Any]]) -> str:
     """Return the chart of rows with step, rate, low and high (two or more, in order of the steps)."""
     first, last = rows[0]["step"], rows[-1]["step"]
-    top = min(1.0, max([0.01, *(row["high"] for row in rows)]))
+    highest = max(row["high"] for row in rows)
+    top = next(top for top in TOPS if top >= min(highest, 1.0))
 
     def x(step: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (step - first) / (last - first)

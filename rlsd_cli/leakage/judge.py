@@ -1,12 +1,13 @@
 """An optional second opinion: a causal language model says of sampled completions whether they mention a reference.
 
 The model is not asked to write. Its answer is the probability of " yes" against
-" no" as the next token, so one forward pass per completion is enough and the
-verdict is deterministic. It is a check of the phrase rules, never part of the rate.
+" no" as the continuation, so the verdict is deterministic. It is a check of the
+phrase rules, never part of the rate.
 """
 
 from __future__ import annotations
 
+from math import exp
 from typing import Any
 
 from rlsd_cli.leakage.detect import Hit
@@ -26,19 +27,31 @@ def excerpt(completion: Completion, hits: list[Hit]) -> str:
     return completion.text[max(0, start - AROUND) : start + AROUND]
 
 
-def probability_of_yes(model: Any, tokenizer: Any, text: str) -> float:
-    """Return P(yes) / (P(yes) + P(no)) for the token that follows ``text``.
+def log_probability(model: Any, ids: list[int], word: list[int]) -> float:
+    """Return the log-probability (nats) of the tokens ``word`` after the tokens ``ids``.
 
-    A text beyond the model's context is cut on the left, so that the question mark of the verdict stays.
+    A text beyond the model's context is cut on the left, so that its end, the question, stays.
     """
     import torch
 
-    ids = tokenizer(text, return_tensors="pt").input_ids
-    longest = getattr(model.config, "max_position_embeddings", None) or ids.shape[1]
-    first = [tokenizer(word, add_special_tokens=False).input_ids[0] for word in (" yes", " no")]
+    longest = getattr(model.config, "max_position_embeddings", None) or len(ids) + len(word)
+    tokens = torch.tensor([(ids + word)[-longest:]], device=model.device)
     with torch.no_grad():
-        logits = model(input_ids=ids[:, -longest:].to(model.device)).logits[0, -1].float()
-    return float(torch.softmax(logits[first], dim=0)[0])
+        logits = model(input_ids=tokens).logits[0, -len(word) - 1 : -1].float()
+    return float(torch.log_softmax(logits, dim=-1)[range(len(word)), word].sum())
+
+
+def probability_of_yes(model: Any, tokenizer: Any, text: str) -> float:
+    """Return P(yes) / (P(yes) + P(no)) for what follows ``text``."""
+    ids = tokenizer(text).input_ids
+    yes, no = (log_probability(model, ids, word) for word in verdicts(tokenizer))
+    return 1 / (1 + exp(min(no - yes, 700.0)))
+
+
+def verdicts(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the tokens of " yes" and of " no"."""
+    yes, no = (list(tokenizer(word, add_special_tokens=False).input_ids) for word in (" yes", " no"))
+    return yes, no
 
 
 def second_opinion(
@@ -50,29 +63,29 @@ def second_opinion(
 
     Args:
         name: A directory, a hub id or 'micro-base'.
-        mentions: Completions with mentions, and these.
-        others: Completions without.
+        mentions: Completions with mentions, each with its mentions.
+        others: Completions without any.
 
     Returns:
         The model, how many of each kind it judged, and of how many it said yes (probability above one half).
 
     Raises:
-        UserError: The model can't be loaded, or its tokenizer has no way to say yes and no.
+        UserError: The model can't be loaded, or its tokenizer has the same tokens for yes and no.
     """
     from rlsd_cli.config import ModelConfig
     from rlsd_cli.errors import UserError
     from rlsd_cli.models import load_model, load_tokenizer
 
     tokenizer = load_tokenizer(name)
-    words = [tokenizer(word, add_special_tokens=False).input_ids for word in (" yes", " no")]
-    if not all(words) or words[0][0] == words[1][0]:
+    yes, no = verdicts(tokenizer)
+    if not yes or not no or yes == no:
         raise UserError(f"the tokenizer of '{name}' cannot tell 'yes' from 'no': give another --judge.")
     model = load_model(ModelConfig(path=name)).eval()
     said = {}
     for kind, group in (("mentions", mentions), ("others", others)):
-        yes = [
-            probability_of_yes(model, tokenizer, QUESTION.format(prompt=c.prompt[-AROUND:], excerpt=excerpt(c, hits)))
-            for c, hits in group
-        ]
-        said[kind] = {"judged": len(yes), "yes": sum(value > 0.5 for value in yes)}
+        asked = [QUESTION.format(prompt=c.prompt[-AROUND:], excerpt=excerpt(c, hits)) for c, hits in group]
+        said[kind] = {
+            "judged": len(asked),
+            "yes": sum(probability_of_yes(model, tokenizer, text) > 0.5 for text in asked),
+        }
     return {"model": name, **said}

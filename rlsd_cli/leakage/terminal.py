@@ -7,6 +7,7 @@ from math import isnan
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +17,7 @@ from rlsd_cli.statistics import Interval
 
 STEPS = 20  # rows of the table by step; report.json has all
 EXCERPTS = 8
+TINY = 1e-300
 AROUND = 70  # characters printed on either side of a hit
 
 
@@ -24,9 +26,9 @@ def percent(value: float) -> str:
     return "–" if isnan(value) else f"{100 * value:.2f}"
 
 
-def grid(title: str, *columns: str) -> Table:
+def grid(*columns: str) -> Table:
     """Return an empty table, its first column to the left and the others to the right."""
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left")
     return table
@@ -42,8 +44,9 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     name = report["input"]["name"]
     steps = report["by_step"]
     stride = -(-len(steps) // STEPS)
-    note = f" (every {stride}th of {len(steps)} steps)" if stride > 1 else ""
-    table = grid(f"{name}: completions that mention an unseen reference{note}", "step", "n", "hits", "%", "95 % Wilson")
+    note = f" (one step in {stride} is shown)" if stride > 1 else ""
+    console.print(f"[bold]{escape(name)}[/]: completions that mention a reference which they never saw{note}")
+    table = grid("step", "n", "hits", "%", "95 % Wilson")
     for row in steps[::stride]:
         step = "–" if row["step"] is None else str(row["step"])
         table.add_row(step, str(row["n"]), str(row["hits"]), percent(row["rate"]), interval(row["low"], row["high"]))
@@ -52,7 +55,7 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     console.print(table)
     if report["trend"]:
         trend = report["trend"]
-        console.print(f"trend over steps: z = {trend['z']:.2f}, p = {trend['p']:.2g} ({trend['test']})")
+        console.print(f"trend over steps: z = {trend['z']:.2f}, {small(trend['p'])} ({trend['test']})")
     print_rules(console, report)
     console.print(places(report))
     print_excerpts(console, report["excerpts"])
@@ -62,7 +65,7 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
 
 def print_rules(console: Console, report: dict[str, Any]) -> None:
     """Print the table by rule; answer-before-derivation stands apart, with its own denominator."""
-    table = grid("by rule", "rule", "completions", "mentions", "%", "95 % Wilson")
+    table = grid("rule", "completions", "mentions", "%", "95 % Wilson")
     for row in report["by_rule"]:
         cells = (str(row["hits"]), str(row["mentions"]), percent(row["rate"]), interval(row["low"], row["high"]))
         table.add_row(row["rule"], *cells)
@@ -76,10 +79,8 @@ def print_rules(console: Console, report: dict[str, Any]) -> None:
 
 def places(report: dict[str, Any]) -> Table:
     """Return the table by place in the completion."""
-    table = grid("where in the completion mentions start", *(f"{row['from']:.0%}–" for row in report["by_position"]))
-    for column in table.columns:
-        column.justify = "right"
-    table.add_row(*(str(row["mentions"]) for row in report["by_position"]))
+    table = grid("place in the completion", *(f"{row['from']:.0%}–" for row in report["by_position"]))
+    table.add_row("mentions that start there", *(str(row["mentions"]) for row in report["by_position"]))
     return table
 
 
@@ -127,7 +128,7 @@ def remarks(report: dict[str, Any]) -> Iterable[str]:
 def print_comparison(console: Console, result: dict[str, Any]) -> None:
     """Print a comparison."""
     a, b = result["a"], result["b"]
-    table = grid("leakage, % of completions", "", f"A: {a['name']}", f"B: {b['name']}", "B − A", "95 %", "p")
+    table = grid("leakage, % of completions", f"A: {a['name']}", f"B: {b['name']}", "B − A", "95 %", "p")
     test = result["difference"]
     table.add_row("all", percent(a["rate"]), percent(b["rate"]), *tested(test, test["p"]))
     for row in result["by_rule"]:
@@ -138,21 +139,27 @@ def print_comparison(console: Console, result: dict[str, Any]) -> None:
     for key, one in (("A", result["trend"]["a"]), ("B", result["trend"]["b"])):
         if one:
             slope = f"{100 * 100 * one['slope']:+.2f} points per 100 steps"
-            console.print(f"trend of {key}: {slope}, z = {one['z']:.2f}, p = {one['p']:.2g} ({one['test']})")
+            console.print(f"trend of {key}: {slope}, z = {one['z']:.2f}, {small(one['p'])} ({one['test']})")
         else:
             console.print(f"trend of {key}: nothing to test (one step, or all or no completions with a mention)")
     if result["slopes"]:
-        console.print(f"difference of the slopes: z = {result['slopes']['z']:.2f}, p = {result['slopes']['p']:.2g}")
+        console.print(f"difference of the slopes: z = {result['slopes']['z']:.2f}, {small(result['slopes']['p'])}")
 
 
 def tested(row: dict[str, Any], p: float) -> tuple[str, str, str]:
     """Return the cells of a difference."""
-    return f"{100 * row['difference']:+.2f}", interval(row["low"], row["high"]), f"{p:.2g}"
+    return f"{100 * row['difference']:+.2f}", interval(row["low"], row["high"]), small(p)
+
+
+def small(p: float) -> str:
+    """Return 'p = 0.012'; what no double can tell from 0 is only bounded."""
+    return f"p = {p:.2g}" if p > TINY else f"p < {TINY:.0g}"
 
 
 def print_scores(console: Console, title: str, scores: list[Score]) -> None:
     """Print precision and recall, per cent with 95 % Wilson intervals."""
-    table = grid(title, "group", "passages", "leaks", "found", "precision, %", "recall, %")
+    console.print(title)
+    table = grid("group", "passages", "leaks", "found", "precision, %", "recall, %")
     for score in scores:
         counts = (str(score.passages), str(score.leaks), str(score.found))
         table.add_row(score.name, *counts, measured(score.precision), measured(score.recall))
@@ -166,7 +173,7 @@ def measured(value: Interval) -> str:
 
 def print_recoveries(console: Console, recoveries: list[Recovery]) -> None:
     """Print planted and recovered rates."""
-    table = grid("planted self-check", "planted, %", "planted", "recovered", "recovered, %", "95 % Wilson", "verdict")
+    table = grid("planted, %", "planted", "recovered", "recovered, %", "95 % Wilson", "verdict")
     for row in recoveries:
         found = row.interval
         table.add_row(
