@@ -14,7 +14,7 @@ right. Where a completion has left the right path already, it goes on from there
 
 from __future__ import annotations
 
-import json
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,6 +24,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from rlsd_cli.artifacts import write_json
 from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, VOCABULARY, ArithmeticTask, Spec, apply, make_example
 from rlsd_cli.tasks.base import Example
 
@@ -36,22 +37,29 @@ class Recipe:
     """Everything that decides a checkpoint's weights on a given machine."""
 
     seed: int = 0
-    steps: int = 700
+    steps: int = 1000
     batch_size: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warmup_steps: int = 50
-    hidden_size: int = 128
-    layers: int = 4
+    hidden_size: int = 64
+    layers: int = 3
     heads: int = 4
-    intermediate_size: int = 384
+    intermediate_size: int = 256
     max_operations: int = 5
-    open_book_share: float = 0.5
+    open_book_share: float = 0.4
     distractor_share: float = 0.15
     citation_probability: float = 0.12
-    misconception_share: float = 0.2
-    misconception_low: float = 0.5
-    misconception_high: float = 0.9
+    misconception_share: float = 0.25
+    misconception_low: float = 0.6
+    misconception_high: float = 0.98
     off_path_share: float = 0.3
+
+
+# The shipped checkpoints. The teacher of OPD is larger and holds no misconceptions.
+RECIPES = {
+    "micro-base": Recipe(),
+    "micro-teacher": Recipe(seed=1, hidden_size=96, intermediate_size=384, learning_rate=3e-3, misconception_share=0.0),
+}
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -200,5 +208,6 @@ def pretrain(
     output_dir.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output_dir)
     tokenizer.save_pretrained(output_dir)
-    (output_dir / "recipe.json").write_text(json.dumps({**asdict(recipe), "modulus": MODULUS}, indent=1) + "\n")
+    digest = hashlib.sha256((output_dir / "model.safetensors").read_bytes()).hexdigest()
+    write_json(output_dir / "recipe.json", {**asdict(recipe), "modulus": MODULUS, "sha256": digest})
     return model

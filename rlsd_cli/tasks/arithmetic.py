@@ -1,6 +1,6 @@
-"""The embedded testbed: chained arithmetic modulo 17 with a written-out solution.
+"""The embedded testbed: chained arithmetic modulo 11 with a written-out solution.
 
-A question is evaluated from left to right, every result modulo 17:
+A question is evaluated from left to right, every result modulo 11:
 
     question 7 + 9 * 3 - 12 ?
     7 + 9 = 16 ; 16 * 3 = 14 ; 14 - 12 = 2 ; answer 2
@@ -28,7 +28,7 @@ from itertools import pairwise
 
 from rlsd_cli.tasks.base import Example, Verdict
 
-MODULUS = 17
+MODULUS = 11
 OPERATIONS = ("+", "-", "*")
 CITATION = "the reference says"
 SPECIAL_TOKENS = ("<pad>", "<eos>", "<unk>")
@@ -60,7 +60,7 @@ SUITES: dict[str, Spec] = {
 
 
 def apply(left: int, symbol: str, right: int) -> int:
-    """Return ``left symbol right`` modulo 17."""
+    """Return ``left symbol right`` modulo 11."""
     return {"+": left + right, "-": left - right, "*": left * right}[symbol] % MODULUS
 
 
