@@ -27,6 +27,9 @@ SHOWN_SETTINGS = (
 )
 
 
+BESIDE = "beside"  # holds numbers of both, so it stands with theirs
+
+
 def _setup(variants: Sequence[Variant]) -> str:
     first = settings(variants[0].runs[0].config)
     common = [
@@ -111,7 +114,7 @@ def document(
     parts.append("## The runs\n\n" + _setup(variants))
     if comparison.notes:
         parts.append("Noticed while sorting them:\n\n" + "".join(f"- {note}\n" for note in comparison.notes))
-    tables = [each for each in shown if each.text]
+    tables = [each for each in shown if each.text and each.name != BESIDE]
     figures = [each for each in shown if not each.text]
     if tables:
         links = "Each also as LaTeX and CSV, under the same name.\n"
@@ -120,7 +123,8 @@ def document(
         parts.append("## Figures\n\n" + "\n".join(_embedded(each, output) for each in figures))
     if left_out:
         parts.append("## Left out\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in left_out))
-    theirs = "\n".join(table.markdown() for table in (reported_table2(), reported_figure1b()))
+    together = [each.text for each in shown if each.name == BESIDE]
+    theirs = "\n".join([*together, *(table.markdown() for table in (reported_table2(), reported_figure1b()))])
     parts.append(
         "## Reported by the paper\n\nOther models, other tasks, other budgets than ours: levels can't be compared, "
         "only the order of the arms.\n\n" + theirs + _described()

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from rlsd_cli.config import presets_dir, read_yaml
+from rlsd_cli.report.style import ARMS
 from rlsd_cli.report.table import Cell, Table
 
 
@@ -27,6 +28,13 @@ def paradigms() -> dict[str, dict[str, str]]:
 def properties() -> dict[str, dict[str, str]]:
     """Return Table 3's marks by row name: stability, improvement, leakage_free."""
     return paper()["table3"]["rows"]
+
+
+def average_accuracies() -> dict[str, float]:
+    """Return the last column of the paper's Table 2 by method, as fractions."""
+    data = paper()["table2"]
+    names = {look.name: method for method, look in ARMS.items()}
+    return {names[row]: float(values[-1]) / 100 for row, values in data["rows"].items()}
 
 
 def reported_table2() -> Table:

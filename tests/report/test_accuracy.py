@@ -13,6 +13,7 @@ from rlsd_cli.report.evaluations import evaluation_notes, read_suite, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.tables.accuracy import best_beyond_doubt, differences, table2
+from rlsd_cli.report.tables.beside import beside
 from rlsd_cli.statistics import crossed_interval, sign_flip_p
 
 
@@ -181,3 +182,15 @@ def test_differences_need_a_baseline(tmp_path):
     run_with(tmp_path, "rlsd", 0, [1.0, 0.0])
     with pytest.raises(Missing, match="no evaluated run of grpo"):
         differences(compare(find_runs([tmp_path])))
+
+
+def test_ours_and_the_papers_gain_over_grpo_stand_in_columns_of_their_own(comparison):
+    rows = dict(beside(comparison).rows)
+    rlsd = comparison.variants["rlsd"]
+    suites = suites_of(rlsd)
+    ours = difference(rlsd, comparison.variants["grpo"], suites).interval
+    assert [cell.value for cell in rows["RLSD"][:2]] == [mean_interval(rlsd, suites).mean, ours.mean]
+    assert [cell.value for cell in rows["RLSD"][2:]] == pytest.approx([0.5618, 0.5618 - 0.5386])
+    assert rows["GRPO"][1].value is None
+    assert rows["OPD"][2].value is None  # not in the paper's table
+    assert rows["SDPO"][0].value is None  # not among our runs

@@ -61,6 +61,7 @@ def test_the_papers_numbers_stand_in_a_section_of_their_own(everything):
     assert "56.18" not in ours
     for path in output.glob("*.csv"):
         assert "56.18" not in path.read_text()
+        assert ("0.5618" in path.read_text()) == (path.name == "beside.csv")
 
 
 def test_the_same_runs_give_the_same_files(everything, paper_set, tmp_path):

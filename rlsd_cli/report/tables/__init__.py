@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.table import Table
 from rlsd_cli.report.tables.accuracy import differences, table2
+from rlsd_cli.report.tables.beside import beside
 from rlsd_cli.report.tables.paradigms import table1
 from rlsd_cli.report.tables.properties import table3
 from rlsd_cli.report.tables.summary import summary
@@ -17,6 +18,7 @@ TABLES: dict[str, Callable[[Comparison], Table]] = {
     "table2": table2,
     "differences": differences,
     "table3": table3,
+    "beside": beside,
 }
 
 __all__ = ["TABLES", "Table"]

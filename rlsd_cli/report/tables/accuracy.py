@@ -14,7 +14,7 @@ from rlsd_cli.statistics import holm
 BASELINE = "grpo"
 
 
-def _evaluated(comparison: Comparison) -> tuple[list[Variant], list[str], list[str]]:
+def evaluated(comparison: Comparison) -> tuple[list[Variant], list[str], list[str]]:
     """Return the evaluated variants, the suites that all of them share, and notes.
 
     Raises:
@@ -71,7 +71,7 @@ def table2(comparison: Comparison) -> Table:
     Raises:
         Missing: No run is evaluated.
     """
-    variants, suites, notes = _evaluated(comparison)
+    variants, suites, notes = evaluated(comparison)
     names = styles(variants)
     groups = _groups(suites)
     best = {group: best_beyond_doubt(variants, members) for group, members in groups.items()}
@@ -100,7 +100,7 @@ def differences(comparison: Comparison) -> Table:
     Raises:
         Missing: GRPO or everything else is not evaluated.
     """
-    variants, suites, notes = _evaluated(comparison)
+    variants, suites, notes = evaluated(comparison)
     baseline = comparison.main(BASELINE)
     if baseline is None or baseline not in variants:
         raise Missing("there is no evaluated run of grpo to compare with")
