@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from rlsd_cli.leakage.early import EARLY_RULE, early_answer
-from rlsd_cli.leakage.normalise import PARAGRAPH, lower, normalise
+from rlsd_cli.leakage.normalise import PARAGRAPH, normalise
 from rlsd_cli.leakage.rules import Rule, RuleSet, load_rules
 
 REACH = 90  # a match begins at most this many characters before the end of an anchor
@@ -70,19 +70,11 @@ def examine(completion: str, prompt: str = "") -> list[Finding]:
     near an anchor, and every repetition in it is bounded.
     """
     ruleset = load_rules()
-    lowered = lower(completion)
-    present = [
-        (rank, near)
-        for rank, rule in enumerate(ruleset.rules)
-        for near in rule.near
-        if any(anchor in lowered for anchor in near.anchors)
-    ]
-    if not present:
-        return []
     text = normalise(completion)
     spans = {
         (start, -match.end(), rank)
-        for rank, near in present
+        for rank, rule in enumerate(ruleset.rules)
+        for near in rule.near
         for start in starts(text, near.anchors)
         if (match := near.pattern.match(text, start))
     }
@@ -110,7 +102,7 @@ def starts(text: str, anchors: tuple[str, ...]) -> list[int]:
         while place >= 0:
             ends.append(place + len(anchor))
             place = text.find(anchor, ends[-1])
-    words = []
+    words: list[int] = []
     seen = 0
     for end in sorted(ends):
         words += [match.start() for match in _WORD_START.finditer(text, max(seen, end - REACH), end)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ CONTEXT = 100  # characters of the completion shown on either side of a hit
 ROW_GROUP = 2000  # hits in memory before they are written
 NEAR_ANSWER = 60  # a gold answer this close behind a mention makes it more telling
 PER_RULE = 3  # excerpts of one rule
+LONGEST_KEPT = 50_000  # characters of a completion, and of a prompt, that a sample keeps
 
 
 def record(completion: Completion, hit: Hit) -> dict[str, Any]:
@@ -83,6 +84,16 @@ def place(completion: Completion) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
 
 
+def shrink(completion: Completion, hits: list[Hit]) -> tuple[Completion, list[Hit]]:
+    """Return a completion cut to `LONGEST_KEPT` characters, from shortly before its first hit, with the hits in it."""
+    if len(completion.text) <= LONGEST_KEPT and len(completion.prompt) <= LONGEST_KEPT:
+        return completion, hits
+    low = max(0, hits[0].start - LONGEST_KEPT // 10) if hits and len(completion.text) > LONGEST_KEPT else 0
+    kept = replace(completion, text=completion.text[low : low + LONGEST_KEPT], prompt=completion.prompt[:LONGEST_KEPT])
+    moved = [Hit(hit.rule, hit.start - low, hit.end - low, hit.text) for hit in hits if hit.end <= low + LONGEST_KEPT]
+    return kept, moved
+
+
 @dataclass
 class Sample:
     """A uniform sample of at most ``size`` completions, the same in every run: those with the smallest `place`."""
@@ -94,11 +105,11 @@ class Sample:
     def add(self, completion: Completion, hits: list[Hit]) -> None:
         """Offer a completion."""
         self.seen += 1
-        entry = (-place(completion), -self.seen, completion, hits)
+        rank = (-place(completion), -self.seen)
         if len(self._heap) < self.size:
-            heapq.heappush(self._heap, entry)
-        elif self.size and entry > self._heap[0]:
-            heapq.heapreplace(self._heap, entry)
+            heapq.heappush(self._heap, (*rank, *shrink(completion, hits)))
+        elif self.size and rank > self._heap[0][:2]:
+            heapq.heapreplace(self._heap, (*rank, *shrink(completion, hits)))
 
     def items(self, limit: int | None = None) -> list[tuple[Completion, list[Hit]]]:
         """Return the sample, or a smaller one from it, in the order in which it was read."""

@@ -13,7 +13,7 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.audit import Options, audit, audit_run
 from rlsd_cli.leakage.chart import rate_chart
 from rlsd_cli.leakage.detect import EARLY_RULE, Hit
-from rlsd_cli.leakage.hits import Excerpts, Sample
+from rlsd_cli.leakage.hits import LONGEST_KEPT, Excerpts, Sample
 from rlsd_cli.leakage.inputs import Columns, Completion, Source, completions_source
 from rlsd_cli.leakage.page import AROUND, marked
 from rlsd_cli.statistics import wilson_interval
@@ -227,6 +227,15 @@ def test_the_sample_does_not_depend_on_the_order_of_reading():
     assert {c.row for c, _ in forward.items()} == {c.row for c, _ in backward.items()}
     assert [c.row for c, _ in forward.items()] == sorted(c.row for c, _ in forward.items())
     assert {c.row for c, _ in forward.items(4)} < {c.row for c, _ in forward.items()}
+
+
+def test_a_sample_keeps_only_a_part_of_a_huge_completion_around_its_first_hit():
+    text = "a" * 200_000 + "HIT" + "b" * 200_000
+    sample = Sample(1)
+    sample.add(completion(1, text), [Hit("hint", 200_000, 200_003, "HIT"), Hit("hint", 399_000, 399_001, "b")])
+    ((kept, hits),) = sample.items()
+    assert len(kept.text) == LONGEST_KEPT
+    assert [kept.text[hit.start : hit.end] for hit in hits] == ["HIT"]
 
 
 def test_excerpts_put_specific_rules_and_nearby_answers_first():

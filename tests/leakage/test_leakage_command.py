@@ -1,6 +1,7 @@
 """`rlsd leakage-audit` from the command line: what it prints, writes, and exits with."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,16 @@ def test_a_wrong_encoding_ends_with_one_sentence_and_code_2(tmp_path, name, cont
     assert result.stderr.startswith("rlsd: ")
     assert "UTF-8" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_two_processes_with_other_hash_seeds_write_the_same_bytes(tmp_path):
+    run = make_run(tmp_path / "run", 2, 7)
+    written = []
+    for seed in ("1", "2"):
+        command = [sys.executable, "-m", "rlsd_cli", "leakage-audit", str(run)]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed})
+        written.append({path.name: path.read_bytes() for path in (run / "leakage").iterdir()})
+    assert written[0] == written[1]
 
 
 def test_control_characters_of_a_completion_do_not_reach_the_terminal(tmp_path):
