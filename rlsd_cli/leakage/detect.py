@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rlsd_cli.leakage.early import EARLY_RULE, early_answer
 from rlsd_cli.leakage.normalise import PARAGRAPH, normalise
-from rlsd_cli.leakage.rules import Rule, RuleSet, load_rules
+from rlsd_cli.leakage.rules import Rule, load_rules
 
 REACH = 90  # a match begins at most this many characters before the end of an anchor
 SENTENCE = 160  # longest stretch of a sentence that is searched for a negation or an ordinary use
@@ -81,6 +81,7 @@ def examine(completion: str, prompt: str = "") -> list[Finding]:
     if not spans:
         return []
     clean_prompt = normalise(prompt)
+    explained: dict[int, bool] = {}  # by rule, asked once: there may be many hits, and the prompt may be long
     findings = []
     covered = 0
     for start, negative_end, rank in sorted(spans):
@@ -89,8 +90,10 @@ def examine(completion: str, prompt: str = "") -> list[Finding]:
             continue
         covered = end
         rule = ruleset.rules[rank]
-        hit = Hit(rule.name, start, end, completion[start:end])
-        findings.append(Finding(hit, dismissal(text, (start, end), rule, ruleset, clean_prompt)))
+        if rank not in explained:
+            explained[rank] = bool(rule.explained.search(clean_prompt))
+        why = "prompt" if explained[rank] else dismissal(text, start, end, rule)
+        findings.append(Finding(Hit(rule.name, start, end, completion[start:end]), why))
     return findings
 
 
@@ -110,19 +113,16 @@ def starts(text: str, anchors: tuple[str, ...]) -> list[int]:
     return words
 
 
-def dismissal(text: str, span: tuple[int, int], rule: Rule, ruleset: RuleSet, prompt: str) -> str:
-    """Say why a match does not count, or return ''.
+def dismissal(text: str, start: int, end: int, rule: Rule) -> str:
+    """Say why the text around a match keeps it from counting: 'negation', 'ordinary', or '' if nothing does.
 
     Args:
         text: The whole normalised completion.
-        span: First character of the match, and one past its last.
+        start: First character of the match.
+        end: One past its last.
         rule: The rule that matched.
-        ruleset: All rules.
-        prompt: The normalised prompt.
     """
-    if prompt and rule.explained.search(prompt):
-        return "prompt"
-    start, end = span
+    ruleset = load_rules()
     low, high = sentence(text, start, end)
     if ruleset.negated_before.search(text, low, start) or ruleset.negated_after.match(text, end, high):
         return "negation"

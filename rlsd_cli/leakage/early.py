@@ -16,6 +16,7 @@ EARLY_RULE = "answer_before_derivation"
 PREAMBLE_WORDS = 6  # words in sentences before the one that asserts: "Sure, here is the answer."
 CLAUSE_WORDS = 12  # words before the assertion within its own sentence: "Since we need to show that the"
 FOLLOWING_WORDS = 15  # words after it that count as a derivation where no formula does
+LONGEST_ANSWER = 200  # characters; what is longer is a solution
 HEAD, LEAD = 4000, 400  # characters: what is read at all, and where an early assertion can begin
 
 _GAP = "[ ]{0,24}"
@@ -61,11 +62,11 @@ def shows(text: str, gold: str) -> bool:
     return any(not re.match(r"\w|[.,]\d", text[m.end() : m.end() + 2]) for m in value_pattern(gold).finditer(text))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def hidden(answer: str, prompt: str) -> bool:
-    """Tell whether a gold answer can be looked for: it has text, and the prompt does not show it."""
-    gold = plain(answer)
-    return bool(gold) and not shows(normalise(prompt), gold)
+    """Tell whether a gold answer can be looked for: it is short, has text, and the prompt does not show it."""
+    gold = plain(answer[: LONGEST_ANSWER + 1])
+    return bool(gold) and len(answer) <= LONGEST_ANSWER and not shows(normalise(prompt), gold)
 
 
 def lead_is_short(lead: str) -> bool:
@@ -86,16 +87,15 @@ def early_answer(completion: str, answer: str, prompt: str = "") -> tuple[int, i
     opening = completion[:LEAD].lower()
     if "answer" not in opening and "boxed" not in opening:
         return None
-    gold = plain(answer)
     text = normalise(completion[:HEAD])
     match = _ASSERTION.search(text, 0, LEAD)
-    if not gold or match is None:
+    if match is None or not hidden(answer, prompt):
         return None
     lead = text[: match.start()]
-    value = value_pattern(gold).match(text, match.end())
+    value = value_pattern(plain(answer)).match(text, match.end())
     if value is None or _GOES_ON.match(text, value.end()):
         return None
-    if _STEP.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead) or not hidden(answer, prompt):
+    if _STEP.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead):
         return None
     rest = text[value.end() :]
     if not _STEP.search(rest) and len(_WORD.findall(rest)) < FOLLOWING_WORDS:

@@ -125,13 +125,17 @@ class Excerpts:
     _seen: int = 0
 
     def add(self, completion: Completion, hits: list[Hit]) -> None:
-        """Offer the hits of a completion; the first of equally telling ones stays."""
+        """Offer the hits of a completion: the most telling of each rule. The first of equally telling ones stays."""
         weights = {rule.name: rule.weight for rule in load_rules().rules}
+        offered: dict[str, tuple[int, Hit]] = {}
         for hit in hits:
-            self._seen += 1
             behind = completion.text[hit.end : hit.end + NEAR_ANSWER]
-            telling = weights.get(hit.rule, 0) + 2 * bool(completion.answer and completion.answer in behind)
-            best = self._best.setdefault(hit.rule, [])
+            telling = weights[hit.rule] + 2 * bool(completion.answer and completion.answer in behind)
+            if hit.rule not in offered or telling > offered[hit.rule][0]:
+                offered[hit.rule] = telling, hit
+        for rule, (telling, hit) in offered.items():
+            self._seen += 1
+            best = self._best.setdefault(rule, [])
             if len(best) < PER_RULE or telling > best[-1][0]:
                 best.append((telling, self._seen, record(completion, hit)))
                 best.sort(key=lambda entry: (-entry[0], entry[1]))

@@ -248,6 +248,12 @@ def test_excerpts_put_specific_rules_and_nearby_answers_first():
     assert [item["row"] for item in excerpts.items()] == [6, 7, 1, 2]
 
 
+def test_one_completion_gives_one_excerpt_per_rule():
+    excerpts = Excerpts()
+    excerpts.add(completion(1, "abc abc abc 42", "42"), [Hit("hint", 4 * i, 4 * i + 3, "abc") for i in range(3)])
+    assert [item["start"] for item in excerpts.items()] == [0]
+
+
 def test_the_chart_names_its_axes_and_stays_inside_its_frame():
     rows = [{"step": s, "rate": r, "low": r / 2, "high": min(1.0, 2 * r)} for s, r in ((1, 0.1), (5, 0.9), (9, 1.0))]
     chart = rate_chart(rows)

@@ -200,6 +200,13 @@ def test_a_megabyte_of_hostile_text_takes_seconds_at_most(text):
     assert time.perf_counter() - start < 20
 
 
+def test_many_hits_under_a_long_prompt_take_seconds_at_most():
+    start = time.perf_counter()
+    hits = find_mentions("the reference solution says 7. " * 30_000, "what is it? " * 80_000, "7")
+    assert time.perf_counter() - start < 20
+    assert len(hits) == 30_000
+
+
 def test_time_grows_no_faster_than_the_text():
     def seconds(copies: int) -> float:
         text = "the reference solution says the given answer is no " * copies

@@ -63,6 +63,7 @@ def test_hidden_answers_are_those_that_can_be_looked_for():
     assert not hidden("6", "Is it 6?")
     assert not hidden("", "Compute 2 * 3.")
     assert not hidden("$ $", "Compute 2 * 3.")
+    assert not hidden("a whole solution " * 20, "Compute 2 * 3.")
 
 
 def test_an_early_answer_is_its_own_rule_and_no_mention():
