@@ -42,7 +42,8 @@ def curves(method: str, support: str, steps: int, rng: np.random.Generator) -> d
         reward = 0.4 + 0.25 * (t / 0.15) * np.exp(1 - t / 0.15) * (t < 0.15) + 0.25 * (t >= 0.15) - 0.4 * leakage * t
     if method in ("opsd", "grpo_opsd", "opd"):
         fall = 0.12 if method == "opsd" else 0.8
-        result["distillation/loss"] = 0.37 * (1 - fall * (1 - np.exp(-6 * t))) + 0.005 * noise[4]
+        result["teacher/kl_forward"] = 0.37 * (1 - fall * (1 - np.exp(-6 * t))) + 0.005 * noise[4]
+        result["distillation/loss"] = result["teacher/kl_forward"] * (0.9 if method == "opd" else 1.0)
     if method == "sft":
         return result
     result |= {

@@ -18,7 +18,7 @@ from rlsd_cli.report.credit.colours import colour, hex_colour, ink, sign
 from rlsd_cli.report.credit.data import QUANTITIES, read_step, select, visible
 from rlsd_cli.report.credit.terminal import show
 from rlsd_cli.report.credit.web import page
-from rlsd_cli.report.figures.credit import MOST_LINES, PER_LINE, draw_pair
+from rlsd_cli.report.figures.credit import MOST_LINES, PER_LINE, draw_pair, lines_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import open_run
 from rlsd_cli.report.style import styled
@@ -106,8 +106,26 @@ def test_the_shown_rollout_is_the_one_of_middle_length(run_path):
 
 def test_both_trajectories_share_the_ends_of_the_scale(pair):
     for quantity in QUANTITIES:
-        values = np.concatenate([each.values(quantity) for each in pair.trajectories])
-        assert pair.scale(quantity) == np.abs(values - quantity.neutral).max()
+        fractions = np.concatenate([pair.fractions(each, quantity) for each in pair.trajectories])
+        assert np.abs(fractions).max() == 1.0
+    delta = np.concatenate([each.delta for each in pair.trajectories])
+    assert pair.scale(QUANTITIES[0]) == np.abs(delta).max()
+
+
+def test_token_advantages_are_coloured_in_units_of_the_rollouts_own_advantage(run_path):
+    rewrite(
+        run_path,
+        lambda frame: frame.assign(
+            advantage=frame["advantage"] * (1 + frame["correct"]),
+            token_advantage=frame["token_advantage"] * (1 + frame["correct"]),
+        ),
+    )
+    pair = select(open_run(run_path))
+    assert pair.correct.advantage == 2.0
+    advantage = QUANTITIES[2]
+    expected = pair.correct.weight / pair.scale(advantage)  # Â/|A| = w where A > 0
+    np.testing.assert_allclose(pair.fractions(pair.correct, advantage), expected)
+    assert pair.end(advantage, 1) == f"{pair.scale(advantage):.3g} |A|"
 
 
 def test_terminal_without_colour_carries_the_numbers(pair):
@@ -223,8 +241,9 @@ def test_picture_has_a_cell_for_each_token_and_quantity_in_its_colour(pair):
     with styled("paper"):
         picture = draw_pair(pair)
     axes = picture.figure.axes[0]
-    cells = axes.patches[: min(len(pair.correct.tokens), PER_LINE)]
-    expected = [hex_colour(value / pair.scale(QUANTITIES[0])) for value in pair.correct.delta[:PER_LINE]]
+    assert len(axes.patches) == 3 * len(pair.correct.tokens)
+    cells = axes.patches[: len(pair.correct.tokens)]
+    expected = [hex_colour(value / pair.scale(QUANTITIES[0])) for value in pair.correct.delta]
     drawn = ["#{:02x}{:02x}{:02x}".format(*(round(255 * part) for part in cell.get_facecolor()[:3])) for cell in cells]
     assert drawn == expected
     plt.close(picture.figure)
@@ -240,8 +259,17 @@ def test_a_long_trajectory_is_cut_in_the_picture_and_said_so(run_path):
         picture = draw_pair(select(open_run(run_path)))
     assert len(picture.figure.axes) == 2 * MOST_LINES + 1
     assert len(picture.left_out) == 2
-    assert f"after the first {MOST_LINES * PER_LINE}" in picture.left_out[0]
+    assert picture.left_out[0].startswith("tokens after number 162 of the correct")  # 400 in 15 lines of 27
     plt.close(picture.figure)
+
+
+@given(st.integers(1, 3000))
+def test_lines_hold_every_token_once_in_nearly_equal_parts(n):
+    parts = lines_of(n)
+    assert [i for part in parts for i in range(n)[part]] == list(range(n))
+    lengths = [part.stop - part.start for part in parts]
+    assert max(lengths) <= PER_LINE
+    assert len(parts) <= -(-n // PER_LINE)
 
 
 def test_colours_run_from_orange_over_white_to_blue_and_stop_at_the_ends():

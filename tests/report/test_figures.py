@@ -29,7 +29,7 @@ def lines_of(axes):
     return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
 
 
-SINGLE = {"reward": "reward", "fig5a": "reward", "fig5b": "entropy", "fig1a": "reward", "fig3c": "distillation/loss"}
+SINGLE = {"reward": "reward", "fig5a": "reward", "fig5b": "entropy", "fig1a": "reward", "fig3c": "teacher/kl_forward"}
 
 
 @pytest.mark.parametrize(("name", "key"), SINGLE.items())
@@ -109,10 +109,13 @@ def test_an_overview_of_runs_that_have_not_trained_yet_is_missing(tmp_path):
         FIGURES["overview"](compare(find_runs([tmp_path])))
 
 
-def test_figure_3c_says_where_the_two_divergences_are_not_the_same(tmp_path):
-    write_run(tmp_path / "a", "opsd", changes={"objective": {"support": "full", "beta": 0.0}})
-    write_run(tmp_path / "b", "opd", changes={"objective": {"support": "full", "beta": 1.0}})
-    (told,) = FIGURES["fig3c"](compare(find_runs([tmp_path]))).left_out
+def test_figure_3c_falls_back_on_each_arms_own_divergence_and_says_so(tmp_path):
+    loss = {"distillation/loss": np.linspace(0.4, 0.3, 30)}
+    write_run(tmp_path / "a", "opsd", changes={"objective": {"support": "full", "beta": 0.0}}, metrics=loss)
+    write_run(tmp_path / "b", "opd", changes={"objective": {"support": "full", "beta": 1.0}}, metrics=loss)
+    picture = FIGURES["fig3c"](compare(find_runs([tmp_path])))
+    np.testing.assert_allclose(lines_of(picture.figure.axes[0])["OPSD"].get_ydata(), loss["distillation/loss"])
+    (told,) = picture.left_out
     assert "opd support full, beta 1.0, opsd support full, beta 0.0" in told
 
 
@@ -134,7 +137,7 @@ def test_figure_3_names_a_support_that_was_not_run(tmp_path):
 
 def test_figure_3c_marks_where_opsd_starts(comparison):
     axes = FIGURES["fig3c"](comparison).figure.axes[0]
-    start = curve(comparison.variants["opsd"], "distillation/loss", smooth=False).mean[0]
+    start = curve(comparison.variants["opsd"], "teacher/kl_forward", smooth=False).mean[0]
     assert any(np.allclose(line.get_ydata(), start) for line in axes.get_lines() if len(line.get_ydata()) == 2)
 
 

@@ -55,7 +55,8 @@ CLAIMS = (
         "kl_stagnates",
         "OPSD's KL to its teacher stagnates",
         "Fig. 3(c)",
-        "Divergence in the last twentieth over the first. Seen: certainly above 2/3. Not seen: certainly below.",
+        "KL(teacher ‖ student) on the rollouts (the arm's own divergence where that is not logged), last twentieth of "
+        "the training over the first. Seen: certainly above 2/3. Not seen: certainly below.",
         kl_stagnates,
     ),
     Claim(

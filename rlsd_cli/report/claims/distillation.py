@@ -73,7 +73,10 @@ def leakage_order(comparison: Comparison) -> Finding:
 
 
 def _kl_ratio(variant: Variant) -> tuple[tuple[int, ...], Interval, NDArray]:
-    seeds, values = blocks(variant, "distillation/loss", PARTS)
+    try:
+        seeds, values = blocks(variant, "teacher/kl_forward", PARTS)
+    except Missing:
+        seeds, values = blocks(variant, "distillation/loss", PARTS)
     if (values <= 0).any():
         raise Missing(f"the divergence of {variant.label} is not positive throughout, so it has no ratio")
     logs = t_interval(np.log(values[:, -1] / values[:, 0]))

@@ -40,12 +40,13 @@ class Quantity:
     symbol: str
     meaning: str
     neutral: float
+    relative: bool = False
 
 
 QUANTITIES = (
     Quantity("delta", "Δ", "privileged gain, nats", 0.0),
     Quantity("weight", "w", "evidence weight", 1.0),
-    Quantity("token_advantage", "Â", "token advantage", 0.0),
+    Quantity("token_advantage", "Â", "token advantage", 0.0, relative=True),
 )
 
 
@@ -65,6 +66,11 @@ class Trajectory:
     def values(self, quantity: Quantity) -> NDArray:
         """Return a quantity's values, (n_tokens,)."""
         return getattr(self, quantity.key)
+
+    def shift(self, quantity: Quantity) -> NDArray:
+        """Return the distance from neutral, (n_tokens,); that of Â in units of |A|, which differs between rollouts."""
+        unit = abs(self.advantage) if quantity.relative and abs(self.advantage) > 0 else 1.0
+        return (self.values(quantity) - quantity.neutral) / unit
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,17 @@ class CreditPair:
 
         The same scale for both makes their colours comparable.
         """
-        distances = [np.abs(each.values(quantity) - quantity.neutral) for each in self.trajectories]
-        largest = float(np.max(np.concatenate(distances), initial=0.0))
+        largest = float(np.max(np.concatenate([np.abs(each.shift(quantity)) for each in self.trajectories])))
         return largest if largest > 0 else 1.0
+
+    def fractions(self, trajectory: Trajectory, quantity: Quantity) -> NDArray:
+        """Return where a trajectory's values lie on the colour scale, (n_tokens,) from −1 to 1."""
+        return trajectory.shift(quantity) / self.scale(quantity)
+
+    def end(self, quantity: Quantity, fraction: float) -> str:
+        """Return the value at a fraction of the scale, as a legend prints it."""
+        text = f"{quantity.neutral + fraction * self.scale(quantity):.3g}".replace("-", "−")
+        return f"{text} |A|" if quantity.relative and fraction else text
 
 
 def read_step(path: Path) -> pd.DataFrame:

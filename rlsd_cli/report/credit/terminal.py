@@ -20,13 +20,13 @@ def title(trajectory: Trajectory) -> str:
     return f"{verdict} rollout {trajectory.sample_id}: answer {answer}, A = {advantage}"
 
 
-def tokens_line(trajectory: Trajectory, quantity: Quantity, scale: float, numbers: bool) -> Text:
+def tokens_line(pair: CreditPair, trajectory: Trajectory, quantity: Quantity, numbers: bool) -> Text:
     """Return the tokens on the colours of a quantity; ``numbers`` adds the value to each token."""
     from rich.text import Text
 
     line = Text()
-    for token, value in zip(trajectory.tokens, trajectory.values(quantity), strict=True):
-        fraction = (float(value) - quantity.neutral) / scale
+    columns = zip(trajectory.tokens, trajectory.values(quantity), pair.fractions(trajectory, quantity), strict=True)
+    for token, value, fraction in columns:
         # Text, never markup: a token like "[red]" is data.
         shown = visible(token) + (f"({value:+.2f})" if numbers else "")
         line.append(shown, style=f"{ink(fraction)} on {hex_colour(fraction)}")
@@ -48,14 +48,11 @@ def show(pair: CreditPair, console: Console) -> None:
         console.print()
         console.print(Text(title(trajectory), style="bold"))
         for quantity in QUANTITIES:
-            scale = pair.scale(quantity)
-            low, high = quantity.neutral - scale, quantity.neutral + scale
             heading = Text(f"{quantity.symbol} {quantity.meaning}  ")
-            heading.append(f" {low:+.2f} ", style=f"{ink(-1)} on {hex_colour(-1)}")
-            heading.append(f" {quantity.neutral:+.2f} ", style=f"{ink(0)} on {hex_colour(0)}")
-            heading.append(f" {high:+.2f} ", style=f"{ink(1)} on {hex_colour(1)}")
+            for fraction in (-1, 0, 1):
+                heading.append(f" {pair.end(quantity, fraction)} ", style=f"{ink(fraction)} on {hex_colour(fraction)}")
             console.print(heading)
-            console.print(tokens_line(trajectory, quantity, scale, plain))
+            console.print(tokens_line(pair, trajectory, quantity, plain))
     for kind, found in (("correct", pair.correct), ("incorrect", pair.incorrect)):
         if found is None:
             console.print(Text(f"\nThere is no {kind} rollout of this prompt at step {pair.step}."))

@@ -20,11 +20,10 @@ h1 { font-size: 1.3rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } h3 { font-
 """
 
 
-def tokens_html(trajectory: Trajectory, quantity: Quantity, scale: float) -> str:
+def tokens_html(pair: CreditPair, trajectory: Trajectory, quantity: Quantity) -> str:
     """Return the coloured tokens; pointing at one shows its three numbers."""
     spans = []
-    for i, token in enumerate(trajectory.tokens):
-        fraction = (float(trajectory.values(quantity)[i]) - quantity.neutral) / scale
+    for i, (token, fraction) in enumerate(zip(trajectory.tokens, pair.fractions(trajectory, quantity), strict=True)):
         numbers = ", ".join(f"{each.symbol} = {trajectory.values(each)[i]:+.4f}" for each in QUANTITIES)
         mark = f"<sup>{sign(fraction)}</sup>" if sign(fraction) else ""
         spans.append(
@@ -34,10 +33,10 @@ def tokens_html(trajectory: Trajectory, quantity: Quantity, scale: float) -> str
     return "\n".join(spans)
 
 
-def scale_html(quantity: Quantity, scale: float) -> str:
+def scale_html(pair: CreditPair, quantity: Quantity) -> str:
     """Return the legend of a quantity's colours."""
     parts = [
-        f'<span style="background:{hex_colour(f)};color:{ink(f)}">{quantity.neutral + f * scale:+.2f}</span>'
+        f'<span style="background:{hex_colour(f)};color:{ink(f)}">{pair.end(quantity, f)}</span>'
         for f in (-1.0, -0.5, 0.0, 0.5, 1.0)
     ]
     return f'<span class="scale">{"".join(parts)}</span>'
@@ -50,10 +49,9 @@ def page(pair: CreditPair) -> str:
     for trajectory in pair.trajectories:
         sections.append(f"<h2>{escape(title(trajectory))}</h2>")
         for quantity in QUANTITIES:
-            scale = pair.scale(quantity)
             sections.append(
-                f"<h3>{escape(quantity.symbol)}: {escape(quantity.meaning)} {scale_html(quantity, scale)}</h3>\n"
-                f"<div>{tokens_html(trajectory, quantity, scale)}</div>"
+                f"<h3>{escape(quantity.symbol)}: {escape(quantity.meaning)} {scale_html(pair, quantity)}</h3>\n"
+                f"<div>{tokens_html(pair, trajectory, quantity)}</div>"
             )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

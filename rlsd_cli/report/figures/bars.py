@@ -21,7 +21,9 @@ def fig1b(comparison: Comparison) -> Picture:
 
     variants, missing = arms(comparison, "base", "opsd", "grpo", "rlsd")
     evaluated = [variant for variant in variants if suites_of(variant)]
-    missing += [f"{v.label} is not evaluated (`rlsd eval`)" for v in variants if v not in evaluated]
+    bare = [variant.label for variant in variants if variant not in evaluated]
+    if bare:
+        missing.append(f"not evaluated (`rlsd eval`): {', '.join(bare)}")
     if not evaluated:
         raise Missing("; ".join(missing))
     suites = [s for s in suites_of(evaluated[0]) if all(s in suites_of(other) for other in evaluated)]

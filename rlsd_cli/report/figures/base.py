@@ -62,7 +62,7 @@ ENTROPY = Panel("entropy", "Entropy", "nats per token")
 LENGTH = Panel("completions/mean_length", "Length", "tokens per rollout")
 CLIP = Panel("rlsd/weight_clip_low+rlsd/weight_clip_high", "Weights clipped", "share of tokens", share=True)
 OPEN_BOOK = Panel("probe/kl_forward", "KL(open ‖ closed book)", "nats per token")
-TEACHER = Panel("teacher/kl", "KL(student ‖ teacher)", "nats per token")
+TEACHER = Panel("teacher/kl_forward", "KL(teacher ‖ student)", "nats per token")
 DIVERGENCE = Panel("distillation/loss", "Divergence to teacher", "nats per token")
 
 
@@ -128,6 +128,9 @@ def draw_panel(axes: Axes, panel: Panel, variants: Sequence[Variant], looks: dic
             missing.append(f"only {have} of {len(variant.runs)} runs of {variant.label} log {panel.key}")
     if absent:
         missing.append(f"{', '.join(absent)} {'logs' if len(absent) == 1 else 'log'} no {panel.key}")
+    if len({line.window for line in lines.values()}) > 1:  # the axis can state one window only
+        by_label = {variant.label: variant for variant in variants}
+        lines = {label: curve(by_label[label], panel.key, smooth=False) for label in lines}
     if not lines:
         raise Missing("; ".join(missing) or "there is no such run")
     for position, (label, line) in enumerate(lines.items()):

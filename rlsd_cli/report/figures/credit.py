@@ -17,7 +17,7 @@ from rlsd_cli.report.style import COLUMN, inches, points
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PER_LINE = 22  # tokens in a line of a column: 0.13 inches each, room for a letter in print
+PER_LINE = 28  # tokens in a line of a column: 0.11 inches each, room for a letter in print
 MOST_LINES = 6  # of a trajectory; what is longer goes into the web page only
 CELL = 0.15  # inches: height of one quantity's row
 LETTER = 0.058  # inches: width of a letter in print
@@ -43,19 +43,24 @@ def pair_of(comparison: Comparison) -> CreditPair:
     raise Missing(reasons[0] if reasons else "there is no run")
 
 
-def _shown(trajectory: Trajectory, start: int) -> list[str]:
+def lines_of(n_tokens: int) -> list[slice]:
+    """Split a trajectory into lines of about equal length, none longer than PER_LINE."""
+    width = -(-n_tokens // -(-n_tokens // PER_LINE))
+    return [slice(start, min(start + width, n_tokens)) for start in range(0, n_tokens, width)]
+
+
+def _shown(trajectory: Trajectory, part: slice) -> list[str]:
     """Return the tokens of a line as they are printed."""
-    texts = [visible(token) for token in trajectory.tokens[start : start + PER_LINE]]
+    texts = [visible(token) for token in trajectory.tokens[part]]
     return [text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in texts]
 
 
-def _line(axes: Axes, pair: CreditPair, trajectory: Trajectory, start: int) -> None:
-    """Draw up to PER_LINE tokens: a row of cells for each quantity, tokens upright above their column."""
+def _line(axes: Axes, pair: CreditPair, trajectory: Trajectory, part: slice) -> None:
+    """Draw one line: a row of cells for each quantity, tokens upright above their column."""
     from matplotlib.patches import Rectangle
 
-    part = slice(start, start + PER_LINE)
     for row, quantity in enumerate(QUANTITIES):
-        fractions = (trajectory.values(quantity)[part] - quantity.neutral) / pair.scale(quantity)
+        fractions = pair.fractions(trajectory, quantity)[part]
         for column, fraction in enumerate(fractions):
             box = Rectangle((column, row), 1, 1, facecolor=hex_colour(fraction), edgecolor="#BBBBBB", linewidth=0.3)
             axes.add_patch(box)
@@ -68,7 +73,7 @@ def _line(axes: Axes, pair: CreditPair, trajectory: Trajectory, start: int) -> N
                 fontsize=points(6),
                 color=ink(fraction),
             )
-    shown = _shown(trajectory, start)
+    shown = _shown(trajectory, part)
     axes.set_xlim(0, PER_LINE)
     axes.set_ylim(len(QUANTITIES) + 0.04, -0.04)
     axes.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=90, fontsize=points(6.5))
@@ -89,7 +94,7 @@ def _scales(axes: Axes, pair: CreditPair) -> None:
     axes.set_axis_off()
     steps = np.linspace(-1, 1, 21)
     for place, quantity in enumerate(QUANTITIES):
-        left, width, scale = place + 0.08, 0.84, pair.scale(quantity)
+        left, width = place + 0.08, 0.84
         for i, fraction in enumerate(steps):
             x = left + width * i / len(steps)
             axes.add_patch(Rectangle((x, 0.42), width / len(steps), 0.25, facecolor=hex_colour(fraction), linewidth=0))
@@ -105,14 +110,7 @@ def _scales(axes: Axes, pair: CreditPair) -> None:
         axes.add_patch(frame)
         for fraction, align in ((-1, "left"), (0, "center"), (1, "right")):
             x = left + width * (fraction + 1) / 2
-            axes.text(
-                x,
-                0.34,
-                f"{quantity.neutral + fraction * scale:+.2f}".replace("-", "−"),
-                ha=align,
-                va="top",
-                fontsize=points(6),
-            )
+            axes.text(x, 0.34, pair.end(quantity, fraction), ha=align, va="top", fontsize=points(6))
 
 
 def draw_pair(pair: CreditPair) -> Picture:
@@ -121,26 +119,25 @@ def draw_pair(pair: CreditPair) -> Picture:
 
     lines, left_out = [], []
     for trajectory in pair.trajectories:
-        starts = list(range(0, len(trajectory.tokens), PER_LINE))
-        if len(starts) > MOST_LINES:
+        parts = lines_of(len(trajectory.tokens))
+        if len(parts) > MOST_LINES:
+            last = parts[MOST_LINES - 1].stop
             left_out.append(
-                f"tokens after the first {MOST_LINES * PER_LINE} of the {title(trajectory).split(':')[0]} "
-                "(the web page has them)"
+                f"tokens after number {last} of the {title(trajectory).split(':')[0]} (the web page has them)"
             )
-            starts = starts[:MOST_LINES]
-        lines += [(trajectory, start) for start in starts]
+        lines += [(trajectory, part) for part in parts[:MOST_LINES]]
     height = len(QUANTITIES) * CELL
-    heads = [0.08 + LETTER * max(map(len, _shown(trajectory, start))) for trajectory, start in lines]
-    above = [head + (0.22 if start == 0 else 0.04) for head, (_, start) in zip(heads, lines, strict=True)]
+    heads = [0.08 + LETTER * max(map(len, _shown(trajectory, part))) for trajectory, part in lines]
+    above = [head + (0.22 if part.start == 0 else 0.04) for head, (_, part) in zip(heads, lines, strict=True)]
     total = sum(above) + height * len(lines) + 0.5
     figure = plt.figure(figsize=inches(COLUMN, total))
     figure.set_layout_engine("none")
     top = total
-    for (trajectory, start), head, room in zip(lines, heads, above, strict=True):
+    for (trajectory, part), head, room in zip(lines, heads, above, strict=True):
         top -= room
         axes = figure.add_axes((0.06, (top - height) / total, 0.93, height / total))
-        _line(axes, pair, trajectory, start)
-        if start == 0:
+        _line(axes, pair, trajectory, part)
+        if part.start == 0:
             figure.text(
                 0.01, (top + head + 0.04) / total, title(trajectory), fontsize=points(7), weight="bold", va="bottom"
             )

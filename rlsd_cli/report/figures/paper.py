@@ -108,7 +108,7 @@ def fig3c(comparison: Comparison) -> Picture:
         Missing: There is neither an OPD nor an OPSD run with a teacher's KL.
     """
     variants, _ = arms(comparison, "opd", "opsd")
-    # One quantity for both: the sampled KL if both log it, otherwise the divergence that they minimise.
+    # One quantity for both: the KL if both log it, otherwise the divergence that each minimises.
     both = all(any(len(run.series(TEACHER.key)[0]) for run in variant.runs) for variant in variants)
     panel = TEACHER if both else DIVERGENCE
     picture = _curves(panel, comparison, f"As Fig. 3(c): {panel.title} on the student's own rollouts.", "opd", "opsd")

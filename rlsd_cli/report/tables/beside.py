@@ -44,7 +44,8 @@ def beside(comparison: Comparison) -> Table:
             rows.append((look.name, cells))
     caption = (
         f"Ours beside the paper's. Ours: mean accuracy over {len(suites)} suites [95 % interval over seeds and "
-        "questions], differences paired. Reported: the average column of the paper's Table 2, Qwen3-VL-8B-Instruct on five other "
-        "benchmarks, as fractions; no intervals are reported. Another model and other tasks: compare signs, not sizes."
+        "questions], differences paired. Reported: the average column of the paper's Table 2, Qwen3-VL-8B-Instruct on "
+        "five other benchmarks, as fractions; no intervals are reported. Another model and other tasks: compare signs, "
+        "not sizes."
     )
     return Table("beside", caption, COLUMNS, rows)
