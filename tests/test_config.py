@@ -35,7 +35,10 @@ def test_each_arm_has_a_testbed_preset(method):
 
 def test_a_number_that_yaml_reads_as_text_is_still_a_number():
     # PyYAML reads 1e-6 (no dot) as a string.
-    assert config.build([{"method": "grpo"}, config.parse_assignment("train.learning_rate=1e-6")]).train.learning_rate == 1e-6
+    assert (
+        config.build([{"method": "grpo"}, config.parse_assignment("train.learning_rate=1e-6")]).train.learning_rate
+        == 1e-6
+    )
 
 
 @pytest.mark.parametrize(

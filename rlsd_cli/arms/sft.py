@@ -8,8 +8,11 @@ of the seed, one solution for each. Reward, leakage and entropy come from the pr
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from torch.utils.data import SequentialSampler
+from transformers import TrainerState
 from trl import SFTConfig, SFTTrainer
 
 from rlsd_cli.arms import Arm
@@ -48,9 +51,13 @@ class ReferenceTrainer(CheckpointMixin, SFTTrainer):
             processing_class=context.tokenizer,
         )
 
-    def _get_train_sampler(self, dataset: Any = None) -> Any:
-        from torch.utils.data import SequentialSampler
+    def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        # TRL keeps this counter in memory only; the last log line before the checkpoint has it.
+        history = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / "trainer_state.json")).log_history
+        self._total_train_tokens = next(line["num_tokens"] for line in reversed(history) if "num_tokens" in line)
 
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
         return SequentialSampler(dataset if dataset is not None else self.train_dataset)
 
 

@@ -48,9 +48,10 @@ class MetricsCallback(TrainerCallback):
     """Appends a line per step to metrics.jsonl and keeps status.json current."""
 
     def __init__(
-        self, run_dir: RunDir, steps: int, timer: StepTimer, on_step: Callable[[dict[str, Any]], None]
+        self, run_dir: RunDir, method: str, steps: int, timer: StepTimer, on_step: Callable[[dict[str, Any]], None]
     ) -> None:
         self.run_dir = run_dir
+        self.method = method
         self.steps = steps
         self.timer = timer
         self.on_step = on_step
@@ -92,8 +93,8 @@ class MetricsCallback(TrainerCallback):
             value = record.get(key)
             if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(
-                    f"{key} is {value} at step {record['step']}: training stopped; "
-                    f"lower train.learning_rate, or go on from the last checkpoint in {self.run_dir.checkpoints_dir}."
+                    f"{self.method}: {key} is {value} at step {record['step']}; lower train.learning_rate, "
+                    f"or go on from a checkpoint in {self.run_dir.checkpoints_dir}."
                 )
 
 

@@ -23,9 +23,11 @@ def quiet_libraries(threads: int | None) -> None:
     """Set the CPU threads, and stop the libraries' telemetry, progress bars and advice to their own developers."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import datasets
     import torch
     from transformers.utils import logging
 
+    datasets.disable_progress_bars()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
@@ -117,6 +119,11 @@ def _train_locked(
         trainer.train(resume_from_checkpoint=str(checkpoint[1]) if checkpoint else None)
     except BaseException as error:
         run_dir.write_status(state="failed", error=f"{type(error).__name__}: {error}")
+        if "probability tensor contains" in str(error):  # torch.multinomial on the logits of broken weights
+            raise UserError(
+                f"{config.method} has no finite probabilities left after step {trainer.state.global_step}: lower "
+                f"train.learning_rate, or go on from a checkpoint in {run_dir.checkpoints_dir}."
+            ) from error
         raise
     finally:
         callbacks["interrupt"].restore()
@@ -160,7 +167,7 @@ def build_trainer(
     timer = getattr(trainer, "timer", StepTimer())  # TRL's own trainers have none
     callbacks = {
         "probe": ProbeCallback(trainer, Probe(context), timer),
-        "metrics": MetricsCallback(run_dir, config.train.steps, timer, on_step),
+        "metrics": MetricsCallback(run_dir, config.method, config.train.steps, timer, on_step),
         "interrupt": InterruptCallback(),
     }
     for callback in callbacks.values():
