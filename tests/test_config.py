@@ -1,5 +1,7 @@
 """Configuration: layers, overrides, and one clear sentence for each mistake."""
 
+import contextlib
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -77,7 +79,7 @@ def test_a_bad_assignment_is_refused(text):
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, content):
     path = tmp_path / "c.yaml"
     path.write_text(content)
-    with pytest.raises(UserError, match="c.yaml"):
+    with pytest.raises(UserError, match=r"c\.yaml"):
         config.read_yaml(path)
 
 
@@ -99,10 +101,9 @@ sections = st.sampled_from(["method", "seed", "task", "model", "teacher", "objec
 @given(st.dictionaries(sections, trees, max_size=5))
 @settings(max_examples=500, deadline=None)
 def test_any_configuration_is_built_or_refused_in_one_sentence(layer):
-    try:
+    # Any other exception fails the test.
+    with contextlib.suppress(UserError):
         config.build([{"method": "rlsd"}, layer])
-    except UserError as error:
-        assert str(error)
 
 
 def test_every_arm_in_the_registry_says_who_it_is():
