@@ -105,18 +105,17 @@ def main(
             for turn, grpo in zip(seen[name], seen["grpo"], strict=True)
         ]
         everything = [row for turn in seen[name] for row in turn]
-        parts = (
-            {part: median(everything, part) for part in PARTS}
-            if name != PLAIN
-            else {"time/step_s": median(everything, "time/step_s")}
+        known = PARTS[:1] if name == PLAIN else PARTS
+        measured = {part: median(everything, part) for part in known}
+        rows.append(
+            {"arm": name, **measured, "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
         )
-        rows.append({"arm": name, **parts, "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)})
     table = Table(title=f"median seconds per step, {threads} thread(s), {rounds} rounds of {steps} steps")
     for column in ("arm", "step", "rollout", "teacher", "update", "ratio to grpo", "range"):
         table.add_column(column, justify="left" if column == "arm" else "right")
     for row in rows:
-        parts = [f"{row[part]:.3f}" if part in row else "–" for part in PARTS]
-        table.add_row(str(row["arm"]), *parts, f"{row['ratio']:.2f}", f"{row['low']:.2f}–{row['high']:.2f}")
+        texts = [f"{row[part]:.3f}" if part in row else "–" for part in PARTS]
+        table.add_row(str(row["arm"]), *texts, f"{row['ratio']:.2f}", f"{row['low']:.2f}–{row['high']:.2f}")
     Console().print(table)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     typer.echo(f"peak memory of the process: {memory:.2f} GiB")
