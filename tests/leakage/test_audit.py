@@ -286,3 +286,10 @@ def test_memory_does_not_grow_with_the_number_of_completions(tmp_path):
     peak(10)
     small, large = peak(2_100), peak(6_300)  # from one full row group of hits on
     assert large < 1.3 * small
+
+
+def test_an_arm_without_rollouts_is_audited_on_its_probes(run):
+    rollouts = RunDir(run)
+    expected = audit_run(run)["hits"]
+    rollouts.completions_dir.rename(rollouts.credit_dir)
+    assert audit_run(run)["hits"] == expected > 0

@@ -36,13 +36,15 @@ def read_files(files: list[Path], root: Path, columns: Columns) -> Iterator[Comp
 
 
 def run_source(run_dir: Path | str) -> Source:
-    """Return the completions of a run directory.
+    """Return the rollouts of a run directory; of an arm that samples none (SFT), the probes' completions.
 
     Raises:
         UserError: The path is no run directory, or it has no completions yet.
     """
     run = RunDir.open(run_dir)
     files = [path for _, path in run.step_files(run.completions_dir)]
+    if not files:
+        files = [path for _, path in run.step_files(run.credit_dir)]
     if not files:
         raise UserError(f"{run_dir} holds no completions yet: let the run train for a step first.")
     read = partial(read_files, files, run.path, Columns())
