@@ -56,7 +56,8 @@ def theory(
         RunDir.open(run_dir)  # a wrong path is told before torch is loaded
     from rlsd_cli.training.run import quiet_libraries
 
-    quiet_libraries(threads)
+    # The enumerable models are small: a second thread costs more than it brings.
+    quiet_libraries(threads or (1 if run_dir is None else None))
     if run_dir is None:
         check_exactly(output_dir, seed)
     else:
@@ -112,7 +113,14 @@ def estimate_floor(run_dir: Path, output_dir: Path, options: FloorOptions) -> No
     with talk.status("scoring …") as status:
         floors = estimate_run(run_dir, options, lambda step: status.update(f"scoring step {step} …"))
     console.print(floor_table(floors, f"{run_dir}: Theorem 1 under P(r|x) = {options.prior}"))
-    rows = [{"step": row.step, **as_json(row.estimate)} for row in floors]
+    rows = [
+        {
+            "step": row.step,
+            **as_json(row.estimate),
+            "cosine_by_mix": {f"{mix:g}": found._asdict() for mix, found in row.cosines.items()},
+        }
+        for row in floors
+    ]
     suffix = "" if options.prior == "kinds" else f"-{options.prior}"
     write_json(output_dir / f"report{suffix}.json", {"kind": "floor", **asdict(options), "checkpoints": rows})
     own = RunDir.open(run_dir).config()["teacher"]["reference"]

@@ -160,11 +160,17 @@ def expected_run(world: World, rule: Rule, steps: int, rate: float) -> Curves:
         record(after)
         curves.share.append(deviation_share(world.references, update)[0])
         split_change(world, before, after, curves)
-        held = rule.update(world, after.student, before.teacher, before.step)
-        moved = rule.update(world, after.student, after.teacher, before.step)
-        norm = held.square().sum((-1, -2, -3)).sqrt().clamp(min=1e-300)
-        curves.update_drift.append(((moved - held).square().sum((-1, -2, -3)).sqrt() / norm)[0])
+        curves.update_drift.append(update_drift(world, rule, before, after)[0])
     return curves
+
+
+def update_drift(world: World, rule: Rule, before: State, after: State) -> Tensor:
+    """Return how much the teacher's move alone changes the update, (N, X), relative to the update's norm."""
+    if after.teacher is before.teacher or rule.signal == "grpo":
+        return torch.zeros_like(after.student[..., 0, 0])
+    held = rule.update(world, after.student, before.teacher, before.step)
+    moved = rule.update(world, after.student, after.teacher, before.step)
+    return (moved - held).flatten(-3).norm(dim=-1) / held.flatten(-3).norm(dim=-1).clamp(min=1e-300)
 
 
 def split_change(world: World, before: State, after: State, curves: Curves) -> None:

@@ -32,27 +32,30 @@ MIX_LINES: dict[float, dict[str, Any]] = {
 
 
 def dynamics_figure(study: Study) -> Figure:
-    """Draw loss against floor, deviation share, accuracy and leakage against the step, means over questions."""
+    """Draw loss against floor, deviation share, accuracy, leakage and citing by step, means over questions."""
     import matplotlib.pyplot as plt
 
     with styled("paper"):
-        figure, (loss, share, reward, leak) = plt.subplots(4, 1, figsize=(COLUMN, 7.2), sharex=True)
+        figure, (loss, share, reward, leak, cite) = plt.subplots(5, 1, figsize=(COLUMN, 7.6), sharex=True)
         for outcome in study.outcomes:
             name, curves = outcome.rule.name, outcome.curves
             line = LINES[name]
-            if outcome.rule.signal == "opsd" and outcome.rule.sync_every != 10:
-                loss.plot(curves.stacked("loss").mean(1), **line)
-                loss.plot(curves.stacked("floor").mean(1), **{**line, "linewidth": 0.7, "alpha": 0.7})
-            if outcome.rule.signal != "grpo":
-                share.plot(np.arange(1, len(curves.share) + 1), curves.stacked("share").mean(1), **line)
             reward.plot(curves.stacked("accuracy").mean(1), **line, label=name)
-            if outcome.rule.signal != "grpo":  # exactly zero: no place on a logarithmic axis
-                leak.plot(np.arange(1, len(outcome.one)), outcome.one[1:].mean(1), **line)
-        loss.set(ylabel="OPSD loss (thick),\nfloor I (thin)\n[nats/completion]", ylim=(0, None))
-        share.set(ylabel="deviation share ρ", ylim=(-0.03, 1.03))
+            cite.plot(curves.stacked("citing").mean(1), **line)
+            if outcome.rule.signal == "grpo":
+                continue  # no teacher, and a leakage of exactly zero has no place on a logarithmic axis
+            share.plot(np.arange(1, len(curves.share) + 1), curves.stacked("share").mean(1), **line)
+            leak.plot(np.arange(1, len(outcome.one)), outcome.one[1:].mean(1), **line)
+            if name in ("OPSD frozen", "OPSD online"):
+                loss.plot(curves.stacked("loss").mean(1), **line)
+                loss.plot(curves.stacked("floor").mean(1), **{**line, "linewidth": 0.7})
+        loss.set(ylabel="loss (thick),\nfloor I (thin)\n[nats]", ylim=(0, None))
+        share.set(ylabel="deviation\nshare ρ", ylim=(-0.03, 1.03))
         reward.set(ylabel="accuracy", ylim=(0, 1.03))
-        leak.set(ylabel="leakage, one r per\nquestion [nats]", yscale="log", ylim=(1e-5, 2), xlabel="gradient step")
+        leak.set(ylabel="leakage, one r\nper question\n[nats]", yscale="log", ylim=(1e-5, 2))
         leak.annotate("GRPO: exactly 0", (0.98, 0.05), xycoords="axes fraction", ha="right", fontsize=7)
+        cite.set(ylabel="P(cites)", ylim=(-0.02, None), xlabel="gradient step")
+        figure.align_ylabels()
         figure.legend(*reward.get_legend_handles_labels(), loc="outside upper center", ncols=2, columnspacing=1.0)
     return figure
 
@@ -65,8 +68,8 @@ def direction_figure(study: DirectionStudy) -> Figure:
         figure, (top, bottom) = plt.subplots(2, 1, figsize=(COLUMN, 4.6))
         for mix, line in MIX_LINES.items():
             for values, width, label in (
-                (study.sampled[mix], 1.6, "random teachers"),
-                (study.searched[mix], 0.8, "worst teacher found"),
+                (study.sampled[mix], 1.6, "random"),
+                (study.searched[mix], 0.8, "worst"),
             ):
                 ordered = np.sort(values)
                 heights = np.arange(1, len(ordered) + 1) / len(ordered)

@@ -178,6 +178,15 @@ def dynamics_checks(study: Study) -> list[Check]:
             "S at the end / at the start",
             f"between {floor.min() / floor[0]:.2f} and {floor.max() / floor[0]:.2f} times the start on the way",
         ),
+        finding(
+            "Ours",
+            "citing, which every reference raises alike, says nothing about R, yet an online teacher spreads it",
+            online.final("citing").mean().item(),
+            "P(cites) at the end, online teacher",
+            f"{online.curves.stacked('citing')[0].mean():.3f} at the start; frozen teacher "
+            f"{frozen.final('citing').mean():.3f}, GRPO {grpo.final('citing').mean():.4f}, RLSD "
+            f"{rlsd.final('citing').mean():.4f}: it is in the mean gradient, not in δ",
+        ),
         at_most(
             "Ours",
             "GRPO leaks nothing: its output carries no information about R",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rlsd_cli.statistics import Interval
 from rlsd_cli.theory.check import Check
+from rlsd_cli.theory.credit_checks import MIXES
 from rlsd_cli.theory.outcomes import TradeOff
 
 if TYPE_CHECKING:
@@ -102,10 +103,22 @@ def floor_table(floors: Iterable[CheckpointFloor], title: str) -> Table:
 
     caption = (
         "Thousandths of a nat per token, 95 % intervals over questions. Gap: loss and floor on separate completions. "
-        "Citation: what the vocabulary entry that starts a citation contributes to L* and to I."
+        "Cites: what the vocabulary entry that starts a citation contributes to L* and to I. Cosine: RLSD's gradient "
+        "against GRPO's, mean over batches of the run's size."
     )
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("step", "L_OPSD", "floor I", "L*", "gap", "above", "citation in\nL*, %", "in I, %"):
+    for heading in (
+        "step",
+        "L_OPSD",
+        "floor I",
+        "L*",
+        "gap",
+        "above",
+        "cites:\nL*, %",
+        "I, %",
+        "cosine,\nλ=0.5",
+        "λ=1",
+    ):
         table.add_column(heading, justify="right")
     for row in floors:
         found = row.estimate
@@ -118,5 +131,6 @@ def floor_table(floors: Iterable[CheckpointFloor], title: str) -> Table:
             "[green]yes[/]" if found.gap.low > 0 else "[red]no[/]",
             f"{100 * found.marked_reducible:.0f}",
             f"{100 * found.marked_floor:.1f}",
+            *(f"{row.cosines[mix].mean:.3f}" if mix in row.cosines else "–" for mix in MIXES),
         )
     return table
