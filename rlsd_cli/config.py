@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.tasks.columns import DataConfig
 
 
 class Section(BaseModel):
@@ -26,8 +35,21 @@ class Section(BaseModel):
 class TaskConfig(Section):
     """Which questions are asked."""
 
-    name: Literal["arithmetic"] = "arithmetic"
+    name: Literal["arithmetic", "dataset"] = "arithmetic"
     operations: Annotated[int, Field(ge=1, le=8)] = 4
+    data: DataConfig | None = Field(default=None, description="for the task 'dataset': docs/data.md")
+
+    @model_validator(mode="after")
+    def check_data(self) -> TaskConfig:
+        """A data set must be said where one is asked, and only there."""
+        if (self.name == "dataset") != (self.data is not None):
+            raise ValueError("task.name=dataset and task.data.path=… go together: give both, or neither")
+        return self
+
+    @model_serializer(mode="wrap")
+    def leave_out_no_data(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no line ``data: null``, so that runs of other tasks keep the configuration that they were made with."""
+        return {key: value for key, value in handler(self).items() if value is not None}
 
 
 class ModelConfig(Section):
@@ -116,14 +138,17 @@ def preset_file(preset: str, method: str) -> Path:
     """Return the file of a preset for a method.
 
     Raises:
-        UserError: No such preset, or it has no file for the method.
+        UserError: No such method or preset, or the preset has no file for the method.
     """
+    from rlsd_cli.arms import ARMS, load_arm
+
+    load_arm(method)
     folder = presets_dir() / preset
     names = sorted(path.name for path in presets_dir().iterdir() if path.is_dir())
     if preset not in names:
         raise UserError(f"there is no preset '{preset}'{nearest(preset, names)}; presets: {', '.join(names)}.")
     if not (folder / f"{method}.yaml").is_file():
-        methods = sorted(path.stem for path in folder.glob("*.yaml"))
+        methods = [name for name in ARMS if (folder / f"{name}.yaml").is_file()]
         raise UserError(f"preset '{preset}' has no file for '{method}'; it has: {', '.join(methods)}.")
     return folder / f"{method}.yaml"
 

@@ -44,7 +44,6 @@ def train(
       rlsd train --method rlsd
       rlsd train --method opsd --set objective.beta=1.0 --set label=opsd-reverse --seed 3
     """
-    from rlsd_cli.arms import load_arm
     from rlsd_cli.progress import TrainProgress
     from rlsd_cli.training.run import train as run_training
 
@@ -53,7 +52,6 @@ def train(
         layer, source = configuration.read_yaml(config), str(config)
     else:
         chosen = method or "rlsd"
-        load_arm(chosen)  # an unknown method is told before a missing preset
         layer, source = configuration.read_yaml(configuration.preset_file(preset, chosen)), f"preset '{preset}'"
     sets = [configuration.parse_assignment(text) for text in assignments or []]
     resolved = configuration.build([layer, flags, *sets], source if not sets else f"{source} with --set")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from rewards import reward_even_length
-from test_rlsd_arm import history
+from trainers import history, reward_even_length
 
 from rlsd_cli import arms
 from rlsd_cli.errors import UserError

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from rewards import reward_even_length
-from test_rlsd_arm import history, one_batch
+from trainers import history, one_batch, reward_even_length
 
 from rlsd_cli.arms.sdpo import successful_siblings
 from rlsd_cli.divergences import divergence

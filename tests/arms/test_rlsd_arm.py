@@ -2,21 +2,9 @@
 
 import pytest
 import torch
-from rewards import reward_even_length
+from trainers import history, one_batch, reward_even_length
 
 from rlsd_cli import objectives
-
-
-def history(trainer, keys=("loss", "grad_norm", "reward", "entropy")):
-    trainer.train()
-    return [[line[key] for key in keys] for line in trainer.state.log_history if "loss" in line]
-
-
-def one_batch(trainer):
-    trainer.model.train()
-    trainer.current_gradient_accumulation_steps = 1
-    rows = next(iter(trainer.get_train_dataloader()))
-    return rows, trainer._generate_and_score_completions(rows)
 
 
 def plain_logps(model, prompt_ids, prompt_mask, batch):
