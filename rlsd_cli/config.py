@@ -37,19 +37,19 @@ class TaskConfig(Section):
 
     name: Literal["arithmetic", "dataset"] = "arithmetic"
     operations: Annotated[int, Field(ge=1, le=8)] = 4
-    data: DataConfig | None = Field(default=None, description="for the task 'dataset': docs/data.md")
+    data: DataConfig = Field(default=DataConfig(), description="for the task 'dataset': docs/data.md")
 
     @model_validator(mode="after")
     def check_data(self) -> TaskConfig:
         """A data set must be said where one is asked, and only there."""
-        if (self.name == "dataset") != (self.data is not None):
+        if (self.name == "dataset") != bool(self.data.path):
             raise ValueError("task.name=dataset and task.data.path=… go together: give both, or neither")
         return self
 
     @model_serializer(mode="wrap")
-    def leave_out_no_data(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no line ``data: null``, so that runs of other tasks keep the configuration that they were made with."""
-        return {key: value for key, value in handler(self).items() if value is not None}
+    def leave_out_no_data_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no ``data`` for other tasks, so that their runs keep the configuration that they were made with."""
+        return {key: value for key, value in handler(self).items() if key != "data" or self.data.path}
 
 
 class ModelConfig(Section):

@@ -8,5 +8,13 @@ from rlsd_cli.tasks.base import Task
 
 
 def load_task(config: TaskConfig) -> Task:
-    """Return the configured task."""
+    """Return the configured task.
+
+    Raises:
+        UserError: A data set is missing or not of the described shape.
+    """
+    if config.name == "dataset":
+        from rlsd_cli.tasks.dataset import DatasetTask
+
+        return DatasetTask(config.data)
     return ArithmeticTask(config.operations)

@@ -62,7 +62,8 @@ class MathChild:
     @staticmethod
     def ask(process: subprocess.Popen[str], line: str | None, seconds: float) -> str:
         """Send a line and return the next one, '' if the child had to be killed."""
-        assert process.stdin and process.stdout
+        assert process.stdin is not None
+        assert process.stdout is not None
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:

@@ -1,0 +1,200 @@
+"""A data set as a task: parquet, JSONL or hub rows with a column mapping (docs/data.md)."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlsd_cli.config import nearest
+from rlsd_cli.errors import UserError
+from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.columns import LAYOUTS, NEEDED, Columns, DataConfig
+from rlsd_cli.tasks.images import load_images
+from rlsd_cli.tasks.messages import append_text, user_message
+from rlsd_cli.tasks.source import load_rows
+from rlsd_cli.verifiers.load import load_verifier
+from rlsd_cli.verifiers.reward import composite_reward
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+HELD_OUT_SEED = "rlsd-held-out"  # the held-out questions are the same for every training seed
+
+
+def resolve_columns(config: DataConfig, available: list[str]) -> dict[str, str]:
+    """Return the column of each role, of those that the data set has.
+
+    Raises:
+        UserError: A column is missing that was named, or that the layout needs.
+    """
+    layout, found = LAYOUTS[config.layout], {}
+    for role in Columns.model_fields:
+        named = getattr(config.columns, role)
+        column = named or getattr(layout, role)
+        if column in available:
+            found[role] = column
+        elif named or (column and role in NEEDED):
+            raise UserError(
+                f"{config.path} has no column '{column}' for the {role}{nearest(column, available) or ';'} "
+                f"set task.data.columns.{role} to one of: {', '.join(available)}."
+            )
+    return found
+
+
+def answer_text(value: Any) -> str:
+    """Return a gold answer as text, '' where there is none; of a list of accepted answers, the first."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return "" if value is None else str(value).strip()
+
+
+def kept_rows(rows: Dataset, column: str, config: DataConfig) -> list[int]:
+    """Return the numbers of the rows that have a gold answer.
+
+    Raises:
+        UserError: A row has none and ``drop_empty_answers`` is not set, or no row has one.
+    """
+    filled = [bool(answer_text(value)) for value in rows[column]]
+    kept = [index for index, full in enumerate(filled) if full]
+    if not kept:
+        raise UserError(f"every row of {config.path} has an empty answer in column '{column}': choose another column.")
+    if len(kept) < len(filled) and not config.drop_empty_answers:
+        raise UserError(
+            f"row {filled.index(False)} of {config.path} has an empty answer in column '{column}' "
+            f"({len(filled) - len(kept)} rows of {len(filled)}): mend it, or set task.data.drop_empty_answers=true."
+        )
+    return kept
+
+
+class DatasetTask:
+    """Questions of a data set; the training order is a function of the seed, the held-out questions are fixed.
+
+    Raises:
+        UserError: The data set, a column or an answer is missing, or nothing is left to train on.
+    """
+
+    name = "dataset"
+
+    def __init__(self, config: DataConfig) -> None:
+        self.config = config
+        self.max_completion_tokens = config.max_completion_tokens
+        self.rows = load_rows(config.path, config.split, config.subset)
+        self.columns = resolve_columns(config, self.rows.column_names)
+        path = Path(config.path).expanduser()
+        self.folder = (
+            Path(config.image_dir).expanduser() if config.image_dir else path if path.is_dir() else path.parent
+        )
+        kept = kept_rows(self.rows, self.columns["answer"], config)
+        held_out = 0 if config.held_out_split else config.held_out
+        if held_out >= len(kept):
+            raise UserError(
+                f"{config.path} has {len(kept)} questions and task.data.held_out is {held_out}: "
+                "nothing is left to train on; hold out fewer."
+            )
+        chosen = set(random.Random(HELD_OUT_SEED).sample(kept, held_out))
+        self.held_out = [index for index in kept if index in chosen]
+        self.training = [index for index in kept if index not in chosen]
+        self.verifier = load_verifier(config.verifier, config.tolerance)
+        self.order = lru_cache(maxsize=4)(self.shuffled)
+
+    def shuffled(self, seed: int, epoch: int) -> list[int]:
+        """Return the training rows in the order of one pass: every question once per pass, each pass anew."""
+        rows = list(self.training)
+        random.Random(f"dataset-order-{seed}-{epoch}").shuffle(rows)
+        return rows
+
+    def train_example(self, seed: int, index: int) -> Example:
+        """Return training question ``index`` of stream ``seed``; passes over the data follow one another."""
+        epoch, position = divmod(index, len(self.training))
+        return self.example(self.rows, self.order(seed, epoch)[position])
+
+    def suites(self) -> dict[str, list[Example]]:
+        """Return the held-out questions as the one suite ``held_out``; no suite where none were held out."""
+        if not self.config.held_out_split:
+            examples = [self.example(self.rows, index) for index in self.held_out]
+        else:
+            rows = load_rows(self.config.path, self.config.held_out_split, self.config.subset)
+            kept = kept_rows(rows, self.columns["answer"], self.config)[: self.config.held_out or None]
+            examples = [self.example(rows, index) for index in kept]
+        return {"held_out": examples} if examples else {}
+
+    def example(self, rows: Dataset, index: int) -> Example:
+        """Return row ``index`` as an example, its images loaded.
+
+        Raises:
+            UserError: An image is missing or unreadable.
+        """
+        row = rows[index]
+        values = {role: row[column] for role, column in self.columns.items()}
+        images = load_images(
+            values.get("images"),
+            self.folder,
+            f"row {index} of {self.config.path}",
+            self.config.min_pixels,
+            self.config.max_pixels,
+        )
+        name = values.get("id")
+        return Example(
+            id=str(index if name is None else name),
+            prompt=self.student_prompt(values["prompt"], images),
+            answer=answer_text(values["answer"]),
+            solution=answer_text(values.get("solution")),
+            other_route=answer_text(values.get("other_route")),
+            images=images,
+            meta={"row": index},
+        )
+
+    def student_prompt(self, question: Any, images: tuple[Any, ...]) -> Any:
+        """Return the closed-book prompt: the question and the instruction, as messages or as plain text.
+
+        Args:
+            question: Text, or messages; of messages the first user turn receives the images.
+            images: PIL images.
+
+        Raises:
+            UserError: Images or messages meet ``chat: false``.
+        """
+        if not self.config.chat:
+            if images or not isinstance(question, str):
+                raise UserError(
+                    "task.data.chat is false, which is for plain text only: set it to true for this data set."
+                )
+            return f"{question}\n\n{self.config.instruction}" if self.config.instruction else question
+        if isinstance(question, str):
+            messages = [user_message(question, images)]
+        else:
+            messages = [{"role": turn["role"], "content": turn["content"]} for turn in question]
+            first = next(index for index, turn in enumerate(messages) if turn["role"] == "user")
+            if images:
+                messages[first] = user_message(messages[first]["content"], images)
+        return append_text(messages, self.config.instruction) if self.config.instruction else messages
+
+    def teacher_prompt(self, prompt: Any, reference: str) -> Any:
+        """Return the open-book prompt: the student's, then the reference, then the instruction once more.
+
+        The order and the sense are those of the paper's template (github iie-ycx/RLSD,
+        teacher_hint_self_distill.jinja); a bare answer is called a reference solution there too.
+
+        Raises:
+            UserError: The reference is empty.
+        """
+        if not reference.strip():
+            raise UserError(
+                "a question has no reference of the kind that teacher.reference asks for: "
+                "set task.data.columns.solution, or teacher.reference=answer."
+            )
+        text = (
+            f"A reference solution is given here:\n{reference.strip()}\n\n"
+            "Once you have understood it, solve the problem yourself, in your own way."
+        )
+        return append_text(prompt, f"{text} {self.config.instruction}".strip())
+
+    def verify(self, completion: str, answer: str) -> Verdict:
+        """Judge a completion by the configured verifier."""
+        return self.verifier(completion, answer)
+
+    def reward(self, completion: str, verdict: Verdict) -> float:
+        """Return the configured reward of a judged completion: accuracy, or 0.9 accuracy + 0.1 format."""
+        return composite_reward(completion, verdict) if self.config.reward == "composite" else float(verdict.correct)

@@ -1,0 +1,64 @@
+"""Chat prompts with images, and what a teacher's prompt adds to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+PLACEHOLDER = re.compile(r"<image(?:[ _]?(\d+))?>")
+
+
+def user_message(text: str, images: Sequence[Any] = (), placeholder: re.Pattern[str] = PLACEHOLDER) -> dict[str, Any]:
+    """Return a user's turn: text alone, or a list of image and text parts (the format of TRL and Qwen3-VL).
+
+    Images come first, in their order. Where the text says itself where they belong (``<image>``, as often
+    as there are images, or ``<image 2>`` by number), they stand there; a placeholder without its image is dropped.
+
+    >>> user_message("<image> How many?", ["picture"])["content"][0]
+    {'type': 'image', 'image': 'picture'}
+    """
+    marks = list(placeholder.finditer(text))
+    if not images:
+        return {"role": "user", "content": placeholder.sub("", text).strip()}
+    numbered = [int(mark[1]) for mark in marks if mark[1]]
+    order = [number - 1 for number in numbered] if len(numbered) == len(marks) else list(range(len(marks)))
+    in_place = bool(marks) and set(order) == set(range(len(images)))
+    parts: list[dict[str, Any]] = [] if in_place else [{"type": "image", "image": image} for image in images]
+    start, shown = 0, set()
+    for mark, index in zip(marks, order, strict=True):
+        add_text(parts, text[start : mark.start()])
+        start = mark.end()
+        if in_place and index not in shown:
+            parts.append({"type": "image", "image": images[index]})
+            shown.add(index)
+    add_text(parts, text[start:])
+    return {"role": "user", "content": parts}
+
+
+def add_text(parts: list[dict[str, Any]], text: str) -> None:
+    """Append ``text`` to the parts, unless it is blank; text that follows text is joined to it."""
+    if not text.strip():
+        return
+    if parts and parts[-1]["type"] == "text":
+        parts[-1]["text"] += f" {text.strip()}"
+    else:
+        parts.append({"type": "text", "text": text.strip()})
+
+
+def append_text(prompt: Any, text: str) -> Any:
+    """Return ``prompt`` with ``text`` added at the end of its last user turn; the given one is not changed.
+
+    Args:
+        prompt: Text, or chat messages whose contents are text or lists of parts.
+        text: What is added, after an empty line.
+    """
+    if isinstance(prompt, str):
+        return f"{prompt}\n\n{text}"
+    position = max(index for index, turn in enumerate(prompt) if turn["role"] == "user")
+    content = prompt[position]["content"]
+    if isinstance(content, str):
+        content = f"{content}\n\n{text}"
+    else:
+        content = [*content, {"type": "text", "text": f"\n\n{text}"}]
+    return [*prompt[:position], {**prompt[position], "content": content}, *prompt[position + 1 :]]
