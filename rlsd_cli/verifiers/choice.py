@@ -24,7 +24,7 @@ def letter_of(answer: str) -> str | None:
     >>> letter_of("(B) 42"), letter_of(r"\text{c}"), letter_of("A triangle")
     ('B', 'C', None)
     """
-    match = LETTER.match(WRAPPERS.sub(r"\1", answer).strip().strip("*$_ "))
+    match = LETTER.match(WRAPPERS.sub(r"\1", answer).strip().strip("*$_<> "))
     return (match["bracketed"] or match["plain"]).upper() if match else None
 
 

@@ -8,7 +8,7 @@ from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.verifiers.extract import stated_answer
 
 WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
-NOISE = re.compile(r"\\[!,;:]|\\left|\\right|[$*`\"']")
+NOISE = re.compile(r"\\[!,;:$]|\\left|\\right|[$*`\"']")
 
 
 def normalise(text: str) -> str:
