@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlsd_cli.benchmarks.base import Benchmark, Question, accuracy_by, lettered, plain_accuracy
+from rlsd_cli.benchmarks.base import LETTERS, Benchmark, Question, accuracy_by, lettered, plain_accuracy
 from rlsd_cli.tasks.base import Example, Verdict
 from rlsd_cli.verifiers.choice import verify_choice
+from rlsd_cli.verifiers.exact import normalise
+from rlsd_cli.verifiers.extract import stated_answer
 from rlsd_cli.verifiers.math import verify_math
 from rlsd_cli.verifiers.numeric import parse_number
 
@@ -35,8 +37,12 @@ def read(row: Mapping[str, Any]) -> Question:
 
 def judge(completion: str, example: Example) -> Verdict:
     """Judge a completion: an option by letter or value, else mathematics, two decimals sufficing for numbers."""
-    if example.meta["options"]:
-        return verify_choice(completion, example.answer, example.meta["options"])
+    if options := example.meta["options"]:
+        verdict = verify_choice(completion, example.answer, options)
+        # Options may be called by other letters (A, B, D, F, G): the official rule accepts letter and value.
+        value = options[LETTERS.index(example.answer)]
+        right = verdict.correct or normalise(stated_answer(completion)) == normalise(value)
+        return Verdict(correct=right, extracted=verdict.extracted)
     verdict = verify_math(completion, example.answer)
     if verdict.correct:
         return verdict

@@ -38,9 +38,11 @@ def option_of(answer: str, options: Sequence[str]) -> str | None:
 def resolve(answer: str, options: Sequence[str]) -> str | None:
     """Return the letter that ``answer`` means: a bare letter, an option's text, a letter with text behind it."""
     letter = letter_of(answer)
+    if letter and options and LETTERS.index(letter) >= len(options):
+        letter = None
     if letter is None or normalise(answer).strip("()[]{} ") != letter.lower():
         letter = option_of(answer, options) or letter
-    return None if letter and options and LETTERS.index(letter) >= len(options) else letter
+    return letter
 
 
 def chosen_letter(text: str, options: Sequence[str] = ()) -> str | None:

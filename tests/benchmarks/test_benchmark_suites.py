@@ -165,6 +165,7 @@ def mathvision(tmp_path):
         {"id": "1", "question": "What?\n<image1>", "answer": "60"},
         {"id": "2", "question": "Which?\n<image1>", "options": list("ABCDE"), "answer": "C", "level": 2},
         {"id": "3", "question": "How long?", "options": ["3", "4"], "answer": "B", "level": 2, "subject": "length"},
+        {"id": "5", "question": "Which letter?", "options": ["A", "B", "D", "E", "G"], "answer": "D"},
         {"id": "4", "question": "Exactly?", "answer": "\\frac{1}{3}", "level": 5},
     ]
     return load_suite("mathvision", copies.mathvision(tmp_path / "test.parquet", rows))
@@ -182,9 +183,12 @@ def mathvision(tmp_path):
         (2, r"\boxed{B}", True),
         (2, r"\boxed{4}", True),
         (2, r"\boxed{3}", False),
-        (3, r"\boxed{\frac{2}{6}}", True),
-        (3, r"\boxed{0.33}", True),
-        (3, r"\boxed{0.34}", False),
+        (3, r"\boxed{D}", True),
+        (3, r"\boxed{E}", True),
+        (3, r"\boxed{G}", False),
+        (4, r"\boxed{\frac{2}{6}}", True),
+        (4, r"\boxed{0.33}", True),
+        (4, r"\boxed{0.34}", False),
     ],
 )
 def test_mathvision_takes_letter_value_or_two_decimals(mathvision, index, completion, correct):
@@ -192,7 +196,7 @@ def test_mathvision_takes_letter_value_or_two_decimals(mathvision, index, comple
 
 
 def test_mathvision_counts_per_level_and_subject(mathvision):
-    found = metrics(mathvision, [True, True, False, False])
+    found = metrics(mathvision, [True, True, False, True, False])
     assert found["accuracy/2"] == 0.5
     assert found["accuracy/length"] == 0.0
     assert shades(mathvision[0]) == [7]
