@@ -15,7 +15,7 @@ from rlsd_cli.config import nearest
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.base import Example, Verdict
 from rlsd_cli.tasks.images import load_images
-from rlsd_cli.tasks.messages import append_text, user_message
+from rlsd_cli.tasks.messages import append_text, images_of, user_message
 from rlsd_cli.tasks.source import load_rows
 
 BENCHMARKS = {each.name: each for each in (MMMU, MATHVISTA, MATHVISION, ZEROBENCH, WEMATH)}
@@ -79,7 +79,7 @@ def load_suite(
                 id=question.id,
                 prompt=append_text(messages, ending) if ending else messages,
                 answer=question.answer,
-                images=images,
+                images=images_of(messages),
                 meta={**question.meta, "benchmark": name},
             )
         )

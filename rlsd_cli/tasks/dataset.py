@@ -12,7 +12,7 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.base import Example, Verdict
 from rlsd_cli.tasks.columns import LAYOUTS, NEEDED, Columns, DataConfig
 from rlsd_cli.tasks.images import load_images
-from rlsd_cli.tasks.messages import append_text, user_message
+from rlsd_cli.tasks.messages import append_text, images_of, user_message
 from rlsd_cli.tasks.source import load_rows
 from rlsd_cli.verifiers.load import load_verifier
 from rlsd_cli.verifiers.reward import composite_reward
@@ -136,13 +136,14 @@ class DatasetTask:
             self.config.max_pixels,
         )
         name = values.get("id")
+        prompt = self.student_prompt(values["prompt"], images)
         return Example(
             id=str(index if name is None else name),
-            prompt=self.student_prompt(values["prompt"], images),
+            prompt=prompt,
             answer=answer_text(values["answer"]),
             solution=answer_text(values.get("solution")),
             other_route=answer_text(values.get("other_route")),
-            images=images,
+            images=images_of(prompt),
             meta={"row": index},
         )
 

@@ -62,3 +62,29 @@ def append_text(prompt: Any, text: str) -> Any:
     else:
         content = [*content, {"type": "text", "text": f"\n\n{text}"}]
     return [*prompt[:position], {**prompt[position], "content": content}, *prompt[position + 1 :]]
+
+
+def images_of(prompt: Any) -> tuple[Any, ...]:
+    """Return the images of a prompt in the order in which they stand in it."""
+    if isinstance(prompt, str):
+        return ()
+    contents = [turn["content"] for turn in prompt if not isinstance(turn["content"], str)]
+    return tuple(part["image"] for content in contents for part in content if part["type"] == "image")
+
+
+def without_images(prompt: Any) -> Any:
+    """Return ``prompt`` with each image replaced by a placeholder ``{"type": "image"}``; text prompts as they are.
+
+    Rows of a table can hold such prompts, and TRL puts the pictures of the row's ``images`` (`images_of`) back.
+    """
+    if isinstance(prompt, str):
+        return prompt
+    return [
+        turn
+        if isinstance(turn["content"], str)
+        else {
+            **turn,
+            "content": [{"type": "image"} if part["type"] == "image" else dict(part) for part in turn["content"]],
+        }
+        for turn in prompt
+    ]

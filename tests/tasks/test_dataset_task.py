@@ -287,6 +287,19 @@ def test_unknown_split_is_told(tmp_path):
         task_of(str(tmp_path), split="valid")
 
 
+def test_subsets_of_a_hub_layout_are_asked_for_and_chosen(tmp_path):
+    configs = []
+    for subset, count in {"easy": 3, "hard": 5}.items():
+        datasets.Dataset.from_list(sums(count)).to_parquet(tmp_path / subset / "train-0.parquet")
+        configs.append(f"- config_name: {subset}\n  data_files: {subset}/train-*")
+    (tmp_path / "README.md").write_text("---\nconfigs:\n" + "\n".join(configs) + "\n---\n")
+    with pytest.raises(UserError, match=r"several subsets: choose one with task\.data\.subset, of easy, hard"):
+        task_of(str(tmp_path))
+    with pytest.raises(UserError, match="no subset 'hart', did you mean 'hard'"):
+        task_of(str(tmp_path), subset="hart")
+    assert len(task_of(str(tmp_path), subset="hard").training) == 5
+
+
 def test_configuration_of_other_tasks_is_written_as_before():
     dumped = yaml.safe_load(configuration.dump(configuration.build([{"method": "grpo"}])))
     assert dumped["task"] == {"name": "arithmetic", "operations": 4}
