@@ -8,7 +8,7 @@ answer_type ("text", "integer", "float", "list"), metadata (category, task, skil
 Rules: evaluation/calculate_score.py of the official repository, as kept in lmms-eval
 (lmms_eval/tasks/mathvista/mathvista_evals.py). The official extraction asks GPT; here the answer must be
 stated (``rlsd_cli.verifiers.extract``). The official normalisation then takes the option that is nearest by
-edit distance; here an answer that is no option is wrong. Both make our numbers lower, never higher.
+edit distance; here an answer that is no option is wrong. Both tend to make our numbers lower.
 """
 
 from __future__ import annotations

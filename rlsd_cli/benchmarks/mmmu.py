@@ -4,9 +4,9 @@ Layout (hub MMMU/MMMU, a configuration per subject; lmms-lab/MMMU, one for all):
 (a Python list as text), image_1 … image_7, answer, question_type ("multiple-choice" or "open"), explanation,
 img_type, topic_difficulty, subfield. ``<image n>`` in question and options says where an image belongs.
 
-Rules: mmmu/utils/eval_utils.py and data_utils.py of the official repository, as kept in lmms-eval
-(lmms_eval/tasks/mmmu/utils.py). One difference: where no option can be read, the official code
-guesses at random; here the answer is wrong.
+Rules: eval/eval_utils.py of github MMMU-Benchmark/MMMU (51ce7f3), as kept in lmms-eval
+(lmms_eval/tasks/mmmu/utils.py). Differences: where no option can be read, the official
+code guesses at random, here the answer is wrong; a bare letter inside a sentence is read there, not here.
 """
 
 from __future__ import annotations
