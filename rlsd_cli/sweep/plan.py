@@ -34,6 +34,7 @@ class SweepFile(Section):
     runs: Annotated[list[RunEntry], Field(min_length=1)]
     set: dict[str, Any] = Field(default_factory=dict)
     samples: Annotated[int, Field(ge=1)] = 4
+    limit: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,12 @@ def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Pat
         *("--output-dir", str(path), "--resume"),
     )
     threads = ("--threads", str(config.train.threads)) if config.train.threads else ()
+    limit = ("--limit", str(sweep.limit)) if sweep.limit else ()
     return PlannedRun(
         config=config,
         path=path,
         train=train,
-        evaluate=("rlsd", "eval", str(path), "--samples", str(sweep.samples), *threads),
+        evaluate=("rlsd", "eval", str(path), "--samples", str(sweep.samples), *limit, *threads),
         audit=("rlsd", "leakage-audit", str(path)),
     )
 

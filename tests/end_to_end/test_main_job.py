@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from rlsd_cli.artifacts import RunDir
+from rlsd_cli.tasks.arithmetic import SUITES
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
@@ -20,14 +21,8 @@ PROBES = {"probe_every": 4, "probe_prompts": 2, "probe_group": 2}
 
 
 def rlsd(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "rlsd_cli", *arguments],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "rlsd_cli", *arguments]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
 def start_training(path, cwd, *extra):
@@ -61,6 +56,7 @@ def test_a_sweep_trains_evaluates_audits_and_is_drawn(tmp_path):
         "output_dir": "runs",
         "seeds": [0],
         "samples": 1,
+        "limit": 20,
         "set": {"train": SMALL, "log": PROBES},
         "runs": [{"method": "grpo"}, {"method": "opsd"}, {"method": "rlsd"}],
     }
@@ -71,7 +67,7 @@ def test_a_sweep_trains_evaluates_audits_and_is_drawn(tmp_path):
         run = RunDir.open(tmp_path / "runs" / method / "seed-0")
         assert run.status()["state"] == "complete"
         assert len(run.metrics()) == 8
-        assert {path.stem for path in run.eval_dir.glob("*.json")} == {
+        assert {path.stem for path in run.eval_dir.glob("*.json")} == set(SUITES)
             "chain",
             "long",
             "no_plus",
@@ -108,7 +104,7 @@ def test_a_killed_run_resumes_to_the_same_metrics(whole, tmp_path):
     assert resumed.returncode == 0, output.decode()
     assert without_times(path) == without_times(whole)
     attempts = json.loads(RunDir(path).provenance_file.read_text())["attempts"]
-    assert [attempt["from_step"] for attempt in attempts][0] == 0
+    assert attempts[0]["from_step"] == 0
     assert attempts[1]["from_step"] in (2, 4, 6)
 
 
