@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rlsd_cli.divergences import kl_entries
 from rlsd_cli.statistics import Interval, t_interval
-from rlsd_cli.theory.information import distillation_loss, mixture, mutual_information, reducible_loss
+from rlsd_cli.theory.information import distillation_loss, mutual_information, reducible_loss
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class TokenTerms:
         floor: I(Y_t; R | x, y_<t).
         reducible: KL(P̄_T ‖ P_S).
         by_reference: (B, T, R) KL(P_T(·|r) ‖ P_S): the loss of a run that uses reference r alone.
-        marked_floor: What the marked vocabulary entry contributes to the floor.
-        marked_reducible: What it contributes to KL(P̄_T ‖ P_S).
+        marked_floor: The part of the floor in the one question whether Y_t is the marked token.
+        marked_reducible: The part of KL(P̄_T ‖ P_S) in that question.
     """
 
     loss: Tensor
@@ -49,18 +49,24 @@ def token_terms(weights: Tensor, log_teacher: Tensor, log_student: Tensor, marke
         weights: (B, 1, R) P(r|x), or (R,) where it is the same for all.
         log_teacher: (B, T, R, V).
         log_student: (B, T, V).
-        marked: A vocabulary entry whose share of the sums is wanted: the one that starts a citation.
+        marked: A token whose part is wanted: the one that starts a citation. By the chain rule a divergence is
+            that of "marked or not" plus that of the token given the answer, so parts are never negative.
     """
-    log_mean = mixture(weights, log_teacher)
-    floor_entries = (weights.unsqueeze(-1) * kl_entries(log_teacher, log_mean.unsqueeze(-2))).sum(-2)
+    teacher_marks, student_marks = marked_or_not(log_teacher, marked), marked_or_not(log_student, marked)
     return TokenTerms(
         loss=distillation_loss(weights, log_teacher, log_student),
         floor=mutual_information(weights, log_teacher),
         reducible=reducible_loss(weights, log_teacher, log_student),
         by_reference=kl_entries(log_teacher, log_student.unsqueeze(-2)).sum(-1),
-        marked_floor=floor_entries[..., marked],
-        marked_reducible=kl_entries(log_mean, log_student)[..., marked],
+        marked_floor=mutual_information(weights, teacher_marks),
+        marked_reducible=reducible_loss(weights, teacher_marks, student_marks),
     )
+
+
+def marked_or_not(log_probs: Tensor, marked: int) -> Tensor:
+    """Return the log-probabilities of (the token is ``marked``, it is not), (..., 2)."""
+    log_p = log_probs[..., marked].clamp(max=0.0)
+    return torch.stack([log_p, torch.log(-torch.expm1(log_p))], dim=-1)
 
 
 def completion_means(values: Tensor, mask: Tensor) -> Tensor:
@@ -84,7 +90,7 @@ class FloorEstimate:
         gap: Loss on one half of each question's completions minus the floor on the other half: no
             shared sample, so that its sign is a measurement and not Theorem 1's algebra.
         by_reference: L_OPSD with each reference kind alone.
-        marked_floor: Share of the floor that the marked vocabulary entry contributes.
+        marked_floor: Share of the floor that lies in whether the token is the marked one.
         marked_reducible: The same of L*.
         residual: Largest |loss − reducible − floor| of a token: Theorem 1 as an identity.
     """

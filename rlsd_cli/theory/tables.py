@@ -26,6 +26,7 @@ def number(value: float) -> str:
 def check_table(checks: Iterable[Check]) -> Table:
     """Return the table of checks: statement, measured, tolerance, verdict."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="Checks (float64)", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
@@ -35,8 +36,8 @@ def check_table(checks: Iterable[Check]) -> Table:
     table.add_column("verdict", min_width=8)
     for check in checks:
         table.add_row(
-            f"[bold]{check.source}[/]: {check.statement}",
-            f"[bold]{number(check.measured)}[/] [dim]{check.quantity}[/]",
+            f"[bold]{check.source}[/]: {escape(check.statement)}",
+            f"[bold]{number(check.measured)}[/] [dim]{escape(check.quantity)}[/]",
             "" if check.tolerance is None else number(check.tolerance),
             f"[{COLOURS[check.verdict]}]{check.verdict}[/]",
         )
@@ -45,9 +46,11 @@ def check_table(checks: Iterable[Check]) -> Table:
 
 def notes(checks: Iterable[Check]) -> Iterator[str]:
     """Yield what else there is to know, a line per check that has a note."""
+    from rich.markup import escape
+
     for check in checks:
         if check.note:
-            yield f"[bold]{check.source}[/], {check.quantity}: {check.note}."
+            yield f"[bold]{check.source}[/], {escape(check.quantity)}: {escape(check.note)}."
 
 
 def trade_off_table(rows: Iterable[TradeOff]) -> Table:
@@ -92,8 +95,8 @@ def trade_off_table(rows: Iterable[TradeOff]) -> Table:
 
 
 def interval(value: Interval) -> str:
-    """Return a mean with its interval, in thousandths of a nat."""
-    return f"{1000 * value.mean:.0f} [{1000 * value.low:.0f}, {1000 * value.high:.0f}]"
+    """Return a mean and the half-width of its interval, in thousandths of a nat."""
+    return f"{1000 * value.mean:.1f} ± {1000 * (value.high - value.low) / 2:.1f}"
 
 
 def floor_table(floors: Iterable[CheckpointFloor], title: str) -> Table:
@@ -102,8 +105,8 @@ def floor_table(floors: Iterable[CheckpointFloor], title: str) -> Table:
     from rich.table import Table
 
     caption = (
-        "Thousandths of a nat per token, 95 % intervals over questions. Gap: loss and floor on separate completions. "
-        "Cites: what the vocabulary entry that starts a citation contributes to L* and to I. Cosine: RLSD's gradient "
+        "In 1/1000 nat per token, with 95 % intervals over questions. Gap: loss and floor on separate completions. "
+        "Cites: the part of L* and of I that lies in whether the token starts a citation. Cosine: RLSD's gradient "
         "against GRPO's, mean over batches of the run's size."
     )
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=box.SIMPLE_HEAD)
