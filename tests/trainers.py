@@ -15,6 +15,9 @@ class EvenLength:
     def verify(self, completion, answer):
         return Verdict(correct=len(completion.split()) % 2 == 0, extracted="")
 
+    def reward(self, completion, verdict):
+        return float(verdict.correct)
+
 
 def history(trainer, keys=("loss", "grad_norm", "reward", "entropy")):
     trainer.train()

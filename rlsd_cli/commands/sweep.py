@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,15 +40,22 @@ def sweep(
             if job.commands:
                 typer.echo(job.run.shell_line())
         return
+    # Slurm and `kill` ask with SIGTERM: treated as Ctrl-C, so that the runs save a checkpoint and leave.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     console = Console(stderr=True)
     parallel = jobs or os.cpu_count() or 1
     missing = sum(bool(job.commands) for job in queue)
     console.print(f"{len(queue)} runs, {missing} to do, {parallel} at a time", highlight=False)
-    if console.is_terminal:
-        with Live(table_of(queue), console=console, refresh_per_second=2) as live:
-            good = launch(queue, parallel, lambda state: live.update(table_of(state)))
-    else:
-        good = launch(queue, parallel, PlainReport(console))
+    try:
+        if console.is_terminal:
+            with Live(table_of(queue), console=console, refresh_per_second=2) as live:
+                good = launch(queue, parallel, lambda state: live.update(table_of(state)))
+        else:
+            good = launch(queue, parallel, PlainReport(console))
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on where the runs were.", highlight=False)
+        raise typer.Exit(130) from None
     for job in queue:
         if job.state == "failed":
             console.print(f"{job.run.name} failed; its output is in {job.log}", style="red", highlight=False)

@@ -138,3 +138,7 @@ class ArithmeticTask:
             if word == "answer":
                 extracted = following
         return Verdict(correct=extracted == answer, extracted=extracted)
+
+    def reward(self, completion: str, verdict: Verdict) -> float:
+        """Return 1 for a right answer and 0 for a wrong one."""
+        return float(verdict.correct)

@@ -59,3 +59,7 @@ class Task(Protocol):
     def verify(self, completion: str, answer: str) -> Verdict:
         """Judge a completion against the gold answer."""
         ...
+
+    def reward(self, completion: str, verdict: Verdict) -> float:
+        """Return the reward of a judged completion."""
+        ...

@@ -199,3 +199,29 @@ def test_a_loss_that_is_no_number_names_arm_step_and_checkpoints(tmp_path, key):
     callback = MetricsCallback(run, "opsd", 9, StepTimer(), lambda record: None)
     with pytest.raises(UserError, match=f"opsd: {key} is nan at step 3; .*checkpoints"):
         callback._stop_on_bad_numbers({"step": 3, "loss": 1.0, "grad_norm": 1.0, key: float("nan")})
+
+
+def test_a_tasks_own_reward_reaches_the_trainer(tiny_trainer):
+    trainer = tiny_trainer("grpo")
+
+    class Halves(type(trainer.reward.task)):
+        def reward(self, completion, verdict):
+            return 0.5
+
+    trainer.reward.task = Halves()
+    assert trainer.reward(completions=["answer 1", "answer 2"], answer=["1", "1"]) == [0.5, 0.5]
+    assert [verdict.correct for verdict in trainer.reward.verdicts] == [True, False]
+
+
+def test_questions_with_images_are_refused_in_training(tiny_config):
+    from dataclasses import replace
+
+    from rlsd_cli.tasks.arithmetic import ArithmeticTask
+    from rlsd_cli.training.data import training_set
+
+    class WithPictures(ArithmeticTask):
+        def train_example(self, seed, index):
+            return replace(super().train_example(seed, index), images=("a.png",))
+
+    with pytest.raises(UserError, match="images"):
+        training_set(tiny_config("grpo"), WithPictures())
