@@ -5,11 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rlsd_cli.errors import UserError
+
+if TYPE_CHECKING:
+    import rich.table
+
+    from rlsd_cli.report.table import Table
 
 WHAT, OUTPUT, CREDIT = "What to draw", "Output", "Token credit"
 
@@ -94,15 +99,34 @@ def draw_all(
         )
     for note in comparison.notes:
         talk.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+    partly: dict[str, list[str]] = {}
     for each in result.shown:
         for missing in each.partly:
-            talk.print(f"{each.name}: {missing}", markup=False, highlight=False, soft_wrap=True)
+            partly.setdefault(missing, []).append(each.name)
+    for missing, where in partly.items():
+        talk.print(f"{', '.join(where)}: {missing}", markup=False, highlight=False, soft_wrap=True)
     for name, reason in result.left_out:
         talk.print(f"left out {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    for each in result.shown:
+        if each.name == "summary" and each.table is not None:
+            talk.print(summary_table(each.table))
     for path in result.files:
         typer.echo(path)
     if not result.files:
         raise UserError("these runs allow none of what was asked for; the reasons are above.")
+
+
+def summary_table(table: Table) -> rich.table.Table:
+    """Return the table of arms as the terminal shows it."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(caption="±: the larger half of the 95 % interval; the end: the last fifth of training")
+    for column in (table.corner, *table.columns):
+        shown.add_column(column, overflow="fold")
+    for name, cells in table.rows:
+        shown.add_row(Text(name), *(Text(cell.brief()) for cell in cells))
+    return shown
 
 
 def show_credit(

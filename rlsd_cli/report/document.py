@@ -114,16 +114,19 @@ def document(
     parts.append("## The runs\n\n" + _setup(variants))
     if comparison.notes:
         parts.append("Noticed while sorting them:\n\n" + "".join(f"- {note}\n" for note in comparison.notes))
-    tables = [each for each in shown if each.text and each.name != BESIDE]
-    figures = [each for each in shown if not each.text]
+    tables = [each for each in shown if each.table and each.name != BESIDE]
+    figures = [each for each in shown if each.table is None]
     if tables:
         links = "Each also as LaTeX and CSV, under the same name.\n"
-        parts.append(f"## Tables\n\n{links}\n" + "\n".join(f"### {each.name}\n\n{each.text}" for each in tables))
+        parts.append(
+            f"## Tables\n\n{links}\n"
+            + "\n".join(f"### {each.name}\n\n{each.table.markdown()}" for each in tables if each.table)
+        )
     if figures:
         parts.append("## Figures\n\n" + "\n".join(_embedded(each, output) for each in figures))
     if left_out:
         parts.append("## Left out\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in left_out))
-    together = [each.text for each in shown if each.name == BESIDE]
+    together = [each.table.markdown() for each in shown if each.table and each.name == BESIDE]
     theirs = "\n".join([*together, *(table.markdown() for table in (reported_table2(), reported_figure1b()))])
     parts.append(
         "## Reported by the paper\n\nOther models, other tasks, other budgets than ours: levels can't be compared, "

@@ -16,7 +16,7 @@ from rlsd_cli.report.figures import FIGURES
 from rlsd_cli.report.figures.credit import pair_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import FORMATS, StyleName, save, styled
-from rlsd_cli.report.tables import TABLES
+from rlsd_cli.report.tables import TABLES, Table
 
 REPORT = "report"
 NAMES = (*FIGURES, *TABLES, REPORT)
@@ -28,16 +28,16 @@ class Shown:
 
     Attributes:
         name: Its name.
-        caption: Of a figure; a table's is in ``text``.
+        caption: What it shows.
         files: What was written.
-        text: A table as Markdown, '' for a figure.
+        table: None for a figure.
         partly: What it could not show.
     """
 
     name: str
     caption: str
     files: list[Path]
-    text: str = ""
+    table: Table | None = None
     partly: list[str] = field(default_factory=list)
 
 
@@ -148,4 +148,4 @@ def _table(name: str, comparison: Comparison, output: Path) -> Shown:
         path = output / f"{name}.{suffix}"
         write_text(path, text)
         files.append(path)
-    return Shown(name, table.caption, files, text=table.markdown())
+    return Shown(name, table.caption, files, table)

@@ -58,10 +58,11 @@ ORDER = tuple(ARMS)
 
 
 def shade(colour: str, factor: float) -> str:
-    """Return a colour with its lightness multiplied by ``factor``, at most 0.85 so that it shows on white."""
+    """Return a colour with its lightness multiplied by ``factor``, at most 0.8; black gives greys."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
-    mixed = colorsys.hls_to_rgb(hue, min(light * factor, 0.85), saturation)
+    scaled = light * factor if light > 0.05 else 0.15 + 0.4 * factor
+    mixed = colorsys.hls_to_rgb(hue, min(scaled, 0.8), saturation)
     return "#" + "".join(f"{round(255 * part):02X}" for part in mixed)
 
 

@@ -32,11 +32,25 @@ class Cell:
     digits: int = 3
 
     @classmethod
-    def of(cls, interval: Interval, bold: bool = False, digits: int = 3) -> Cell:
-        """Return a cell for a mean with its interval, if it has one."""
+    def of(cls, interval: Interval, bold: bool = False, digits: int = 3, most: float = math.inf) -> Cell:
+        """Return a cell for a mean of values from 0 to ``most`` with its interval, if it has one."""
+        interval = interval.within(0.0, most)
         if interval.known:
             return cls(value=interval.mean, low=interval.low, high=interval.high, bold=bold, digits=digits)
         return cls(value=interval.mean, bold=bold, digits=digits)
+
+    @classmethod
+    def signed(cls, interval: Interval) -> Cell:
+        """Return a cell for a difference with its interval, if it has one."""
+        low, high = (interval.low, interval.high) if interval.known else (None, None)
+        return cls(value=interval.mean, low=low, high=high)
+
+    def brief(self) -> str:
+        """Return the number with the larger half of its interval: ``0.512 ±0.032``."""
+        if self.value is None or self.low is None or self.high is None:
+            return self.shown()
+        half = max(self.value - self.low, self.high - self.value)
+        return f"{self.value:.{self.digits}f} ±{half:.{self.digits}f} {self.text}".rstrip()
 
     def shown(self) -> str:
         """Return what a reader sees: ``0.512 [0.480, 0.544]``, a bare number, words, or a dash."""

@@ -21,6 +21,10 @@ class Interval(NamedTuple):
         """Whether there is an interval at all (one observation has none)."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
+    def within(self, low: float, high: float) -> Interval:
+        """Return the interval cut to what is possible; cutting it does not change what it covers."""
+        return self._replace(low=max(self.low, low), high=min(self.high, high)) if self.known else self
+
 
 def t_quantile(confidence: float, freedom: float | NDArray) -> NDArray:
     """Return the two-sided Student-t quantile.

@@ -34,12 +34,18 @@ def verdict(tmp_path, key, arms, seeds=4, noise=0.02):
 
 FLAT = np.full(STEPS, 0.5)
 CASES = [
-    ("opsd_peaks", {"opsd": {"reward": PEAK}}, "seen"),
-    ("opsd_peaks", {"opsd": {"reward": 0.4 + 0.3 * T}}, "not seen"),  # it never falls
-    ("opsd_peaks", {"opsd": {"reward": 0.8 - 0.5 * T}}, "not seen"),  # it never rises
-    ("opsd_peaks", {"opsd": {"reward": PEAK[::-1]}}, "not seen"),  # its peak lies late
+    ("opsd_falls", {"opsd": {"reward": PEAK}}, "seen"),
+    ("opsd_falls", {"opsd": {"reward": PEAK[::-1]}}, "seen"),
+    ("opsd_falls", {"opsd": {"reward": 0.4 + 0.3 * T}}, "not seen"),  # it never falls
+    ("opsd_falls", {"opsd": {"reward": 0.8 - 0.5 * T}}, "not seen"),  # it never rises
+    ("opsd_peaks_early", {"opsd": {"reward": PEAK}}, "seen"),
+    ("opsd_peaks_early", {"opsd": {"reward": PEAK[::-1]}}, "not seen"),
+    ("opsd_peaks_early", {"opsd": {"reward": 0.4 + 0.3 * T}}, "not tested"),
     ("leakage_rises", {"opsd": {"leakage/rate": T}}, "seen"),
+    ("leakage_rises", {"opsd": {"leakage/rate": np.minimum(2 * T, 0.9)}}, "seen"),  # it saturates
     ("leakage_rises", {"opsd": {"leakage/rate": np.where(T < 0.6, T, 1.2 - T)}}, "not seen"),  # it falls back
+    ("leakage_rises", {"opsd": {"leakage/rate": np.where(T < 0.5, 1.8 * T, 1.0 - 0.2 * T)}}, "not seen"),  # slowly
+    ("leakage_rises", {"opsd": {"leakage/rate": T - 0.2 * ((T > 0.4) & (T < 0.6))}}, "not seen"),  # for a while
     ("leakage_rises", {"opsd": {"leakage/rate": 0.3 - 0.1 * T}}, "not seen"),
     (
         "leakage_order",
@@ -59,6 +65,7 @@ CASES = [
     ),
     ("kl_stagnates", {"opsd": {"distillation/loss": 0.37 - 0.05 * T}}, "seen"),
     ("kl_stagnates", {"opsd": {"distillation/loss": 0.9 - 0.8 * T}}, "not seen"),
+    ("kl_stagnates", {"opsd": {"distillation/loss": 0.3 - 0.25 * np.sin(np.pi * T)}}, "not seen"),  # it comes back
     ("kl_of_opd_falls", {"opd": {"distillation/loss": 0.9 - 0.8 * T}}, "seen"),
     ("kl_of_opd_falls", {"opd": {"distillation/loss": 0.37 - 0.02 * T}}, "not seen"),
     ("mix_does_not_recover", {"grpo": {"reward": 0.4 + 0.3 * T}, "grpo_opsd": {"reward": PEAK}}, "seen"),
@@ -102,7 +109,7 @@ def test_without_runs_no_claim_is_tested_and_the_reason_is_given(tmp_path, claim
     assert "there is no run of" in found[claim].evidence
 
 
-@pytest.mark.parametrize("key", ["opsd_peaks", "leakage_rises", "kl_stagnates"])
+@pytest.mark.parametrize("key", ["opsd_falls", "opsd_peaks_early", "leakage_rises", "kl_stagnates"])
 def test_one_seed_leaves_a_claim_undecided(tmp_path, key):
     arms = {"opsd": {"reward": PEAK, "leakage/rate": T, "distillation/loss": 0.4 - 0.1 * T}}
     assert verdict(tmp_path, key, arms, seeds=1).verdict == "undecided"
@@ -120,8 +127,8 @@ def test_unfinished_runs_are_not_judged(tmp_path):
     for seed in range(3):
         write_run(tmp_path / f"{seed}", "opsd", seed, state="running")
     found = {claim.key: finding for claim, finding in examine(compare(find_runs([tmp_path])))}
-    assert found["opsd_peaks"].verdict == "not tested"
-    assert "unfinished" in found["opsd_peaks"].evidence
+    assert found["opsd_falls"].verdict == "not tested"
+    assert "unfinished" in found["opsd_falls"].evidence
 
 
 def test_the_evaluation_decides_between_arms_where_there_is_one(comparison):

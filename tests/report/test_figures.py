@@ -58,7 +58,17 @@ def test_one_seed_has_no_band_and_the_caption_says_so(tmp_path):
     write_run(tmp_path / "x", "grpo")
     picture = FIGURES["reward"](compare(find_runs([tmp_path])))
     assert len(picture.figure.axes[0].collections) == 0
-    assert "One seed each, so no band." in picture.caption
+    assert picture.caption.endswith("One seed each. No band below three seeds.")
+
+
+def test_two_seeds_are_two_thin_lines_without_a_band(tmp_path):
+    for seed in range(2):
+        write_run(tmp_path / str(seed), "grpo", seed)
+    picture = FIGURES["reward"](compare(find_runs([tmp_path])))
+    axes = picture.figure.axes[0]
+    assert len(axes.collections) == 0
+    assert sum(line.get_linewidth() < 0.5 for line in axes.get_lines()) == 2
+    assert "No band below three seeds." in picture.caption
 
 
 def test_smoothing_is_stated_on_the_axis(comparison, tmp_path):
@@ -77,6 +87,25 @@ def test_arms_without_a_metric_are_named_by_the_panel_and_in_words(comparison):
 def test_the_overview_names_the_variants_that_it_leaves_out_for_legibility(comparison):
     picture = FIGURES["overview"](comparison)
     assert "not shown, to keep the lines apart: opsd-frozen, opsd-student-top1, opsd-teacher-top1" in picture.left_out
+
+
+def test_the_legend_follows_the_order_of_the_arms(comparison):
+    legend = FIGURES["overview"](comparison).figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["SFT", "GRPO", "OPD", "OPSD", "GRPO+OPSD", "RLSD"]
+
+
+def test_the_overview_has_no_empty_panels(tmp_path):
+    write_run(tmp_path / "x", "grpo", credit=False, metrics={"reward": np.ones(20), "entropy": np.ones(20)})
+    picture = FIGURES["overview"](compare(find_runs([tmp_path])))
+    assert [axes.get_title() for axes in picture.figure.axes] == ["Training reward", "Entropy"]
+    assert "no run logs leakage/rate" in picture.left_out
+
+
+def test_the_entropy_of_sft_is_told_apart(tmp_path):
+    write_run(tmp_path / "x", "sft", metrics={"entropy": np.ones(20)})
+    runs = compare(find_runs([tmp_path]))
+    for name in ("overview", "entropy"):
+        assert any("on the reference solutions" in told for told in FIGURES[name](runs).left_out)
 
 
 def test_a_metric_that_only_some_seeds_log_is_drawn_from_those_and_named(tmp_path):
@@ -155,7 +184,7 @@ def test_bars_and_whiskers_are_the_suites_means_and_intervals(comparison):
     expected.append(mean_interval(comparison.variants["rlsd"], ["chain", "large", "long"]))
     np.testing.assert_allclose([bar.get_height() for bar in bars], [each.mean for each in expected])
     whiskers = bars.errorbar.lines[2][0].get_segments()
-    np.testing.assert_allclose([w[:, 1] for w in whiskers], [(each.low, each.high) for each in expected])
+    np.testing.assert_allclose([w[:, 1] for w in whiskers], [each.within(0.0, 1.0)[1:3] for each in expected])
 
 
 @pytest.mark.parametrize(
@@ -238,7 +267,12 @@ def test_variants_of_one_arm_get_lines_and_markers_of_their_own(comparison):
 
 def test_shades_keep_away_from_white():
     assert shade("#D55E00", 99) != "#FFFFFF"
-    assert shade("#000000", 0.5) == "#000000"
+
+
+def test_variants_of_the_black_arm_are_greys_of_their_own():
+    greys = {shade("#000000", factor) for factor, _, _ in SHADES}
+    assert len(greys) == len(SHADES)
+    assert "#000000" not in greys
 
 
 def test_the_users_matplotlib_settings_do_not_leak_in_or_out(comparison):

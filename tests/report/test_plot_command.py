@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from rlsd_cli.cli import app
 from rlsd_cli.errors import UserError
+from rlsd_cli.report.claims import CLAIMS
 from rlsd_cli.report.render import NAMES, check_formats, check_names
 
 runner = CliRunner()
@@ -42,6 +43,13 @@ def test_what_is_not_shown_is_said_on_stderr(everything):
     assert "fig1b: there is no run of base" in everything[1].stderr
 
 
+def test_a_table_of_the_arms_is_printed_beside_the_paths(everything):
+    _, result = everything
+    assert "Leakage" in result.stderr
+    assert "RLSD" in result.stderr
+    assert all(line.startswith("/") for line in result.stdout.splitlines())
+
+
 def test_the_report_embeds_every_figure_and_judges_every_claim(everything):
     output, _ = everything
     text = (output / "REPORT.md").read_text()
@@ -50,8 +58,8 @@ def test_the_report_embeds_every_figure_and_judges_every_claim(everything):
     for name in ("overview", "fig1a", "fig1b", "fig3a", "fig3b", "fig3c", "fig5a", "fig5b", "fig5c", "fig6"):
         assert f"![{name}]({name}.png)" in text
     rows = [line for line in text.splitlines() if re.search(r"\| (seen|not seen|undecided|not tested) \|", line)]
-    assert len(rows) == 10
-    assert "| OPSD peaks early, then falls | Fig. 1(a), 3(b) | seen |" in text
+    assert len(rows) == len(CLAIMS)
+    assert "| OPSD gains, then falls | Fig. 1(a), 3(b) | seen |" in text
 
 
 def test_the_papers_numbers_stand_in_a_section_of_their_own(everything):
@@ -69,6 +77,13 @@ def test_the_same_runs_give_the_same_files(everything, paper_set, tmp_path):
     plot(paper_set, "--output-dir", tmp_path, "--figure", "fig3a", "--figure", "table2", "--figure", "report")
     for name in ("fig3a.pdf", "fig3a.png", "table2.md", "table2.tex", "table2.csv"):
         assert (tmp_path / name).read_bytes() == (output / name).read_bytes()
+
+
+def test_what_several_figures_lack_is_said_once(everything):
+    told = everything[1].stderr.splitlines()
+    lines = [line for line in told if line.endswith("opsd-frozen, opsd-student-top1, opsd-teacher-top1")]
+    assert len(lines) == 1
+    assert lines[0].startswith("overview, reward, accuracy, leakage, entropy, length, clip_ratio, kl: not shown")
 
 
 def test_only_what_is_asked_for_is_written_in_the_formats_asked_for(paper_set, tmp_path):

@@ -24,7 +24,7 @@ SMALL = Table(
     ("chain_1", "mean"),
     [
         ("GRPO+OPSD", [Cell.of(Interval(0.5, 0.4, 0.6, 3)), Cell()]),
-        ("rlsd|x", [Cell.of(Interval(-0.25, -0.5, 0.75, 3), bold=True), Cell.of(Interval(0.1, np.nan, np.nan, 1))]),
+        ("rlsd|x", [Cell(value=-0.25, low=-0.5, high=0.75, bold=True), Cell.of(Interval(0.1, np.nan, np.nan, 1))]),
     ],
     notes=["n = 3"],
 )
@@ -58,6 +58,14 @@ def test_csv_has_a_line_for_each_cell_at_full_precision():
         "row": "rlsd|x", "column": "chain_1", "value": "-0.25", "low": "-0.5", "high": "0.75", "text": "", "bold": "1",
     }  # fmt: skip
     assert (lines[3]["value"], lines[3]["low"]) == ("0.1", "")
+
+
+def test_the_interval_of_a_share_ends_where_shares_end():
+    cell = Cell.of(Interval(0.9, 0.6, 1.2, 2), most=1.0)
+    assert (cell.low, cell.high) == (0.6, 1.0)
+    assert Cell.signed(Interval(0.9, -0.6, 1.2, 2)).low == -0.6
+    assert cell.brief() == "0.900 ±0.300"
+    assert Cell.of(Interval(0.9, np.nan, np.nan, 1), most=1.0).brief() == "0.900"
 
 
 def test_a_hostile_label_stays_in_its_cell():

@@ -58,7 +58,7 @@ def rlsd_keeps_entropy(comparison: Comparison) -> Finding:
 def rlsd_does_not_leak(comparison: Comparison) -> Finding:
     """RLSD's rollouts do not cite a reference."""
     seeds, values = fifths(arm(comparison, "rlsd"), "leakage/rate")
-    rate = t_interval(values[:, -1])
+    rate = t_interval(values[:, -1]).within(0.0, 1.0)
     evidence = f"leakage in the last fifth {rate.mean:.4f}"
     evidence += f" [{rate.low:.4f}, {rate.high:.4f}] {seeds_of(seeds)}" if rate.known else f" {seeds_of(seeds)}"
     return Finding(judge_within(rate, -1.0, LEAK_FREE, SEEN, NOT_SEEN), evidence)

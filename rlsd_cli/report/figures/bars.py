@@ -34,7 +34,9 @@ def fig1b(comparison: Comparison) -> Picture:
     groups = [*suites, "mean"] if len(suites) > 1 else suites
     width = 0.8 / len(evaluated)
     for position, variant in enumerate(in_order(evaluated)):
-        intervals = [mean_interval(variant, suites if group == "mean" else [group]) for group in groups]
+        intervals = [
+            mean_interval(variant, suites if group == "mean" else [group]).within(0.0, 1.0) for group in groups
+        ]
         means = np.array([each.mean for each in intervals])
         ends = np.array([[each.mean - each.low, each.high - each.mean] for each in intervals]).T
         look = looks[variant.label]

@@ -11,13 +11,14 @@ import numpy as np
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import Curve, curve
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import COLUMN, ArmStyle, in_order, inches, styles
+from rlsd_cli.report.style import ARMS, COLUMN, ArmStyle, in_order, inches, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 BAND = "Bands: 95 % Student-t intervals over seeds at each step."
+BAND_FROM = 3  # seeds; with two, the interval is nine standard deviations wide on either side and hides every line
 MARKERS = 8  # markers along a line
 LONGEST = 40  # letters of a name in a legend
 
@@ -80,8 +81,9 @@ def draw(axes: Axes, label: str, line: Curve, look: ArmStyle, position: int) -> 
         markevery=(position * every // 4 % every, every),
         zorder=3,
     )
-    if len(line.seeds) > 1:
+    if len(line.seeds) >= BAND_FROM:
         axes.fill_between(line.steps, line.low, line.high, color=look.colour, alpha=0.15, linewidth=0, zorder=1)
+    if len(line.seeds) > 1:
         for seed in line.seeds:
             axes.plot(line.steps, seed, color=look.colour, linewidth=0.4, alpha=0.45, zorder=2)
 
@@ -147,6 +149,9 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
             entries.setdefault(label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…", handle)
     if len(entries) < 2 and len(axes) < 2:
         return
+    # A panel may lack an arm, so the order of appearance is not that of the arms.
+    names = [look.name for look in ARMS.values()]
+    entries = dict(sorted(entries.items(), key=lambda item: names.index(item[0]) if item[0] in names else len(names)))
     for columns in range(len(entries), 0, -1):
         placed = figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=columns)
         if columns == 1 or placed.get_window_extent().width <= 0.98 * figure.bbox.width:
@@ -169,8 +174,21 @@ def seeds_text(variants: Iterable[Variant]) -> str:
     counts = {variant.label: len(variant.runs) for variant in variants}
     if len(set(counts.values())) == 1:
         n = next(iter(counts.values()))
-        return f"{n} seeds each." if n > 1 else "One seed each, so no band."
-    return "Seeds: " + ", ".join(f"{label} {n}" for label, n in counts.items()) + "; no band for a single seed."
+        return f"{n} seeds each." if n > 1 else "One seed each."
+    return "Seeds: " + ", ".join(f"{label} {n}" for label, n in counts.items()) + "."
+
+
+def band_text(variants: Iterable[Variant]) -> str:
+    """Explain the lines and the band, as far as there are any."""
+    counts = [len(variant.runs) for variant in variants]
+    words = []
+    if max(counts) > 1:
+        words.append("Thick: mean; thin: single seeds.")
+    if max(counts) >= BAND_FROM:
+        words.append(BAND)
+    if min(counts) < BAND_FROM:
+        words.append("No band below three seeds.")
+    return " ".join(words)
 
 
 def single(
@@ -193,4 +211,4 @@ def single(
         plt.close(figure)
         raise
     legend(figure, [axes])
-    return Picture(figure, f"{caption} {seeds_text(chosen)} {BAND}", drawn.missing)
+    return Picture(figure, f"{caption} {seeds_text(chosen)} {band_text(chosen)}", drawn.missing)

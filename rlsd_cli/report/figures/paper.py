@@ -9,7 +9,6 @@ from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import curve
 from rlsd_cli.report.figures.base import (
     ACCURACY,
-    BAND,
     CLIP,
     DIVERGENCE,
     ENTROPY,
@@ -19,6 +18,7 @@ from rlsd_cli.report.figures.base import (
     Panel,
     Picture,
     arms,
+    band_text,
     draw,
     frame,
     legend,
@@ -172,5 +172,6 @@ def fig5c(comparison: Comparison) -> Picture:
     frame(axes, CLIP, lines)
     axes.set_ylim(bottom=0)
     legend(figure, [axes])
-    caption = f"As Fig. 5(c): share of tokens of RLSD whose evidence weight is clipped. {seeds_text([variant])} {BAND}"
+    who = f"{seeds_text([variant])} {band_text([variant])}"
+    caption = f"As Fig. 5(c): share of tokens of RLSD whose evidence weight is clipped. {who}"
     return Picture(figure, caption)

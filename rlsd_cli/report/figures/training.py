@@ -7,7 +7,6 @@ from collections.abc import Callable
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.figures.base import (
     ACCURACY,
-    BAND,
     CLIP,
     ENTROPY,
     LEAKAGE,
@@ -17,6 +16,7 @@ from rlsd_cli.report.figures.base import (
     Drawn,
     Panel,
     Picture,
+    band_text,
     draw_panel,
     legend,
     seeds_text,
@@ -26,6 +26,7 @@ from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import PAGE, ArmStyle, in_order, inches, styles
 
 PANELS = (REWARD, LEAKAGE, ENTROPY, LENGTH, CLIP, OPEN_BOOK)
+COLUMNS = 3
 MOST_LINES = 7  # more than that is not legible in a panel of two inches
 
 
@@ -50,26 +51,34 @@ def overview(comparison: Comparison) -> Picture:
 
     variants, left_out = shown(comparison)
     looks = styles(variants)
-    figure, grid = plt.subplots(2, 3, figsize=inches(PAGE, 4.0))
-    drawn = []
-    for axes, panel in zip(grid.flat, PANELS, strict=True):
-        try:
-            result = draw_panel(axes, panel, variants, looks)
-        except Missing as reason:
-            axes.set_axis_off()
-            axes.text(0.5, 0.5, f"{panel.title}:\nnot logged", ha="center", transform=axes.transAxes, color="#666666")
-            left_out.append(f"panel '{panel.title}': {reason}")
-            continue
+    panels = []
+    for panel in PANELS:
+        if any(len(run.series(panel.key)[0]) for variant in variants for run in variant.runs):
+            panels.append(panel)
+        else:
+            left_out.append(f"no run logs {panel.key}")
+    if not panels:
+        raise Missing("none of the runs has logged a training step")
+    rows = -(-len(panels) // COLUMNS)
+    figure, grid = plt.subplots(rows, COLUMNS, figsize=inches(PAGE, 0.3 + 1.85 * rows), squeeze=False)
+    axes_used = list(grid.flat[: len(panels)])
+    for unused in grid.flat[len(panels) :]:
+        unused.remove()
+    for axes, panel in zip(axes_used, panels, strict=True):
+        result = draw_panel(axes, panel, variants, looks)
         axes.set_title(f"{panel.title}{_who(result, variants, looks)}", fontsize="medium")
         axes.set_ylabel(panel.unit)
-        drawn.append(axes)
         left_out += result.missing
-    if not drawn:
-        plt.close(figure)
-        raise Missing("none of the runs has logged a training step")
-    legend(figure, drawn)
-    caption = f"Training curves of the arms. {seeds_text(variants)} {BAND}"
-    return Picture(figure, caption, left_out)
+    legend(figure, axes_used)
+    caption = f"Training curves of the arms. {seeds_text(variants)} {band_text(variants)}"
+    return Picture(figure, caption, left_out + sft_entropy(variants))
+
+
+def sft_entropy(variants: list[Variant]) -> list[str]:
+    """Say that SFT's entropy is another quantity, where it is drawn."""
+    if any(variant.method == "sft" and len(run.series("entropy")[0]) for variant in variants for run in variant.runs):
+        return ["the entropy of sft is on the reference solutions, that of the other arms on their rollouts"]
+    return []
 
 
 def _who(drawn: Drawn, variants: list[Variant], looks: dict[str, ArmStyle]) -> str:
@@ -87,7 +96,7 @@ def _all(panel: Panel, what: str) -> Callable[[Comparison], Picture]:
     def figure(comparison: Comparison) -> Picture:
         variants, left_out = shown(comparison)
         picture = single(panel, variants, f"{what} over training steps.")
-        picture.left_out += left_out
+        picture.left_out += left_out + (sft_entropy(variants) if panel is ENTROPY else [])
         return picture
 
     return figure

@@ -84,7 +84,7 @@ def table2(comparison: Comparison) -> Table:
             except Missing:
                 cells.append(Cell())
                 continue
-            cells.append(Cell.of(interval, bold=best[group] == variant.label))
+            cells.append(Cell.of(interval, bold=best[group] == variant.label, most=1.0))
         rows.append((f"{names[variant.label].name} (n={len(variant.runs)})", cells))
     caption = (
         f"As the paper's Table 2, on the held-out suites of this comparison: mean accuracy [95 % interval], "

@@ -28,10 +28,10 @@ def beside(comparison: Comparison) -> Table:
         mine = variant if variant in variants else None
         cells = [Cell(), Cell()]
         if mine is not None:
-            cells[0] = Cell.of(mean_interval(mine, suites))
+            cells[0] = Cell.of(mean_interval(mine, suites), most=1.0)
             if baseline is not None and baseline in variants and mine is not baseline:
                 try:
-                    cells[1] = Cell.of(difference(mine, baseline, suites).interval)
+                    cells[1] = Cell.signed(difference(mine, baseline, suites).interval)
                 except Missing:
                     cells[1] = Cell()
         reported = theirs.get(method)

@@ -27,7 +27,7 @@ def table1(comparison: Comparison) -> Table:
     for variant in variants:
         try:
             interval, probed = leakage_at_the_end(variant)
-            leakage, measured = replace(Cell.of(interval), text="(probes)" if probed else ""), True
+            leakage, measured = replace(Cell.of(interval, most=1.0), text="(probes)" if probed else ""), True
         except Missing:
             leakage = Cell()
         known = words.get(variant.method, {})

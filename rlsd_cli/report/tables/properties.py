@@ -54,7 +54,7 @@ def leakage(variant: Variant) -> Cell:
         _, values = fifths(variant, "leakage/rate")
     except Missing:
         return Cell()
-    rate = t_interval(values[:, -1])
+    rate = t_interval(values[:, -1]).within(0.0, 1.0)
     if not rate.known:
         return _cell(UNDECIDED, f"{rate.mean:.3f}")
     verdict = "yes" if rate.high <= LEAK_FREE else "no" if rate.low > LEAK_FREE else UNDECIDED

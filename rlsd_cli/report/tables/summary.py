@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from rlsd_cli.report.accuracy import mean_interval
@@ -24,12 +25,12 @@ COLUMNS = (
 )
 
 
-def _end(variant: Variant, key: str, digits: int = 3) -> Cell:
+def _end(variant: Variant, key: str, digits: int, most: float) -> Cell:
     try:
         _, values = fifths(variant, key)
     except Missing:
         return Cell()
-    return Cell.of(t_interval(values[:, -1]), digits=digits)
+    return Cell.of(t_interval(values[:, -1]), digits=digits, most=most)
 
 
 def _leakage(variant: Variant) -> Cell:
@@ -37,7 +38,7 @@ def _leakage(variant: Variant) -> Cell:
         interval, probed = leakage_at_the_end(variant)
     except Missing:
         return Cell()
-    return replace(Cell.of(interval), text="(probes)" if probed else "")
+    return replace(Cell.of(interval, most=1.0), text="(probes)" if probed else "")
 
 
 def _seconds(variant: Variant) -> Cell:
@@ -56,7 +57,7 @@ def _accuracy(variant: Variant) -> Cell:
     if not suites:
         return Cell()
     try:
-        return Cell.of(mean_interval(variant, suites))
+        return Cell.of(mean_interval(variant, suites), most=1.0)
     except Missing:
         return Cell()
 
@@ -71,9 +72,9 @@ def summary(comparison: Comparison) -> Table:
             [
                 Cell(text=str(len(variant.runs)) + ("" if variant.complete else " (unfinished)")),
                 _accuracy(variant),
-                _end(variant, "reward"),
+                _end(variant, "reward", 3, 1.0),
                 _leakage(variant),
-                _end(variant, "completions/mean_length", digits=1),
+                _end(variant, "completions/mean_length", 1, math.inf),
                 _seconds(variant),
             ],
         )
