@@ -118,12 +118,14 @@ def draw_all(
 
 def summary_table(table: Table) -> rich.table.Table:
     """Return the table of arms as the terminal shows it."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(caption="±: the larger half of the 95 % interval; the end: the last fifth of training")
+    shown = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.caption = "Accuracy: suites; reward, leakage, length: last fifth of training; ±: 95 % interval"
     for column in (table.corner, *table.columns):
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, no_wrap=column == table.corner, min_width=len(column))
     for name, cells in table.rows:
         shown.add_row(Text(name), *(Text(cell.brief()) for cell in cells))
     return shown

@@ -29,8 +29,8 @@ class Difference:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of zero."""
-        return self.interval.known and (self.interval.low > 0 or self.interval.high < 0)
+        """Whether the interval lies on one side of zero; with one seed it says nothing of the arm, so never."""
+        return len(self.seeds) > 1 and (self.interval.low > 0 or self.interval.high < 0)
 
 
 def _aligned(results: Sequence[SuiteResult], what: str) -> NDArray:

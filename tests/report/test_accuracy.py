@@ -172,6 +172,16 @@ def test_the_table_of_differences_leaves_the_baseline_out_and_adjusts_p_over_all
             assert cell.bold == (cell.low > 0 or cell.high < 0)
 
 
+def test_nothing_is_bold_on_the_strength_of_one_seed(tmp_path):
+    run_with(tmp_path, "grpo", 0, [0.0] * 39 + [0.5])
+    run_with(tmp_path, "rlsd", 0, [1.0] * 39 + [0.5])
+    runs = compare(find_runs([tmp_path]))
+    assert differences(runs).rows[0][1][0].low > 0.5
+    assert not any(
+        cell.bold for table in (table2(runs), differences(runs)) for _, cells in table.rows for cell in cells
+    )
+
+
 def test_nothing_evaluated_is_missing_with_the_remedy(tmp_path):
     write_run(tmp_path / "x", "grpo", evaluated=False)
     with pytest.raises(Missing, match="rlsd eval"):

@@ -133,6 +133,15 @@ def test_properties_of_an_arm_whose_divergence_grows_and_that_falls_and_leaks(tm
     assert properties_of(tmp_path, "opsd", metrics) == ["no", "no", "no"]
 
 
+def test_an_objective_that_comes_back_is_not_stable(tmp_path):
+    assert properties_of(tmp_path, "opsd", {"distillation/loss": 0.3 - 0.2 * np.sin(np.pi * T)})[0] == "no"
+
+
+def test_an_objective_that_keeps_most_of_its_gain_is_stable(tmp_path):
+    metrics = {"distillation/loss": 0.3 - 0.2 * np.minimum(T / 0.5, 1) + 0.02 * T}
+    assert properties_of(tmp_path, "opsd", metrics)[0] == "yes"
+
+
 def test_an_arm_on_a_plateau_does_not_gain_any_more(tmp_path):
     assert properties_of(tmp_path, "opsd", {"reward": np.minimum(0.3 + T, 0.6)})[1] == "no"
 

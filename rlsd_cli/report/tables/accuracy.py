@@ -89,7 +89,8 @@ def table2(comparison: Comparison) -> Table:
     caption = (
         f"As the paper's Table 2, on the held-out suites of this comparison: mean accuracy [95 % interval], "
         f"{samples_text(variants, suites)}; n training seeds. Intervals are over seeds and questions (with one seed: "
-        "over questions only). Bold: the best, where its paired difference from every other arm excludes zero."
+        "over questions only). Bold: the best, where its paired difference from every other arm excludes zero, "
+        "over two seeds or more."
     )
     return Table("table2", caption, list(groups), rows, notes)
 
@@ -141,7 +142,7 @@ def differences(comparison: Comparison) -> Table:
             rows.append((f"{names[variant.label].name} − GRPO (n={len(seeds)})", cells))
     caption = (
         "Differences from GRPO in accuracy, paired by question within n matched seeds: mean [95 % interval over seeds "
-        f"and questions], bold where it excludes zero. p: two-sided sign-flip test over questions, Holm-adjusted over "
-        f"the {len(found)} comparisons of this table; it speaks of these trained models, the interval of the arms."
+        "and questions], bold where it excludes zero over two seeds or more. p: two-sided sign-flip test over "
+        f"questions, Holm-adjusted over the {len(found)} comparisons of this table; it speaks of these trained models, the interval of the arms."
     )
     return Table("differences", caption, list(groups), rows, notes, corner="Difference")

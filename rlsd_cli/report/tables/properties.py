@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlsd_cli.report.comparison import Comparison, Variant
-from rlsd_cli.report.measures import fifths
+from rlsd_cli.report.measures import blocks, fifths, left_out_peak
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.reported import properties
 from rlsd_cli.report.style import in_order, styles
@@ -13,9 +13,10 @@ from rlsd_cli.report.verdicts import UNDECIDED, judge, signed
 from rlsd_cli.statistics import t_interval
 
 GAIN = 0.02  # a gain in accuracy below two points is none
+GIVEN_BACK = 0.2  # a stable objective keeps four fifths of what it gained
 LEAK_FREE = 0.01  # at most one rollout in a hundred
 
-COLUMNS = ("(a) objective improves", "(b) still gains", "(c) leakage-free", "paper says (a) (b) (c)")
+COLUMNS = ("(a) stable objective", "(b) still gains", "(c) leakage-free", "paper says (a) (b) (c)")
 
 
 def _cell(text: str, evidence: str) -> Cell:
@@ -23,15 +24,19 @@ def _cell(text: str, evidence: str) -> Cell:
 
 
 def objective(variant: Variant) -> Cell:
-    """(a): the arm's own objective over the training, last fifth minus first, positive where it improves."""
+    """(a): how much of what it gained on its own objective the arm gives back by the end.
+
+    By tenths of the training; the best tenth of each seed is chosen by the other seeds.
+    """
     for key, sign, name in (("distillation/loss", -1.0, "divergence"), ("reward", 1.0, "reward")):
         try:
-            _, values = fifths(variant, key)
+            _, values = blocks(variant, key)
         except Missing:
             continue
-        change = t_interval(sign * (values[:, -1] - values[:, 0]))
-        shown = t_interval(values[:, -1] - values[:, 0])
-        return _cell(judge(change), f"{name} {signed(shown)}")
+        best, _ = left_out_peak(sign * values)
+        gained, lost = best - sign * values[:, 0], best - sign * values[:, -1]
+        verdict = judge(t_interval(lost - GIVEN_BACK * gained), yes="no", no="yes")
+        return _cell(verdict, f"{name} gained {signed(t_interval(gained))}, gave back {signed(t_interval(lost))}")
     return Cell()
 
 
@@ -84,9 +89,11 @@ def table3(comparison: Comparison) -> Table:
         raise Missing("no finished run logs rewards, divergences or leakage in five parts of its training")
     caption = (
         "As the paper's Table 3, each cell with its evidence [95 % Student-t interval over n seeds]. "
-        "(a) the arm's own objective, divergence to the teacher or reward, last fifth of training minus first: yes if "
-        "it gets better, no if worse. (b) reward, last fifth minus middle fifth: yes if above zero, no if below zero "
-        f"or certainly under {GAIN}. (c) leakage in the last fifth: yes if certainly at most {LEAK_FREE}, no if "
-        "certainly more. Undecided: the interval allows both, or there is one seed."
+        "(a) the arm's own objective, divergence to the teacher or reward, by tenths of the training: gain from the "
+        "first to the best (chosen by the other seeds), and what is given back from there to the last; yes if "
+        f"certainly at most {GIVEN_BACK} of the gain, no if certainly more. (b) reward, last fifth minus middle fifth: "
+        f"yes if above zero, no if below zero or certainly under {GAIN}. (c) leakage in the last fifth: yes if "
+        f"certainly at most {LEAK_FREE}, no if certainly more. Undecided: the interval allows both, "
+        "or there is one seed."
     )
     return Table("table3", caption, COLUMNS, rows)

@@ -15,14 +15,7 @@ from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table
 from rlsd_cli.statistics import t_interval
 
-COLUMNS = (
-    "Seeds",
-    "Suites' mean accuracy",
-    "Reward at the end",
-    "Leakage at the end",
-    "Length at the end",
-    "s per step",
-)
+COLUMNS = ("Seeds", "Accuracy", "Reward", "Leakage", "Length", "s/step")
 
 
 def _end(variant: Variant, key: str, digits: int, most: float) -> Cell:
@@ -84,7 +77,8 @@ def summary(comparison: Comparison) -> Table:
     if any(len(variant.runs) == 1 for variant in variants):
         notes.append("One seed: no interval over seeds.")
     caption = (
-        "Arms in summary. Mean [95 % interval]: over seeds and questions for accuracy, over seeds (Student t) for the "
-        "rest. The end is the last fifth of the training steps; seconds are the median step."
+        "Arms in summary. Accuracy: mean over the held-out suites [95 % interval over seeds and questions]. Reward, "
+        "leakage (share of rollouts) and length (tokens): last fifth of training [95 % Student-t interval over seeds]. "
+        "Time: median step."
     )
     return Table("summary", caption, COLUMNS, rows, notes)
