@@ -143,6 +143,7 @@ def differences(comparison: Comparison) -> Table:
     caption = (
         "Differences from GRPO in accuracy, paired by question within n matched seeds: mean [95 % interval over seeds "
         "and questions], bold where it excludes zero over two seeds or more. p: two-sided sign-flip test over "
-        f"questions, Holm-adjusted over the {len(found)} comparisons of this table; it speaks of these trained models, the interval of the arms."
+        f"questions, Holm-adjusted over the {len(found)} comparisons of this table; it speaks of these trained models, "
+        "the interval of the arms."
     )
     return Table("differences", caption, list(groups), rows, notes, corner="Difference")
