@@ -61,6 +61,6 @@ def page(pair: CreditPair) -> str:
         f'<p class="prompt">{escape(pair.prompt)}</p>\n<p>Gold answer: {escape(pair.answer)}. Δ: how much more likely '
         "the teacher, who sees the reference, finds a token than the student. w: the clipped evidence weight. "
         "Â: the advantage that the token gets at λ = 1. Blue is above neutral, orange below; a sign marks values "
-        "beyond a quarter of the scale; the scale is the same for both rollouts. Point at a token for "
-        "its numbers.</p>\n" + "\n".join(sections) + "\n</body>\n</html>\n"
+        "beyond a quarter of the scale; the scale is the same for both rollouts, for Â in units of |A|. Point at a "
+        "token for its numbers.</p>\n" + "\n".join(sections) + "\n</body>\n</html>\n"
     )
