@@ -89,6 +89,9 @@ def test_summary_has_a_row_for_each_variant_in_the_order_of_the_arms(comparison)
     sft = table.rows[0][1]
     assert sft[2].value is None  # no rollouts, no reward
     assert sft[5].value == pytest.approx(0.6, abs=0.05)
+    grpo, rlsd = dict(table.rows)["GRPO"], dict(table.rows)["RLSD"]
+    assert (grpo[6].value, grpo[6].low, grpo[6].high) == (1.0, 1.0, 1.0)
+    assert rlsd[6].value == pytest.approx(rlsd[5].value / grpo[5].value, rel=0.1)
 
 
 def test_summary_names_unfinished_and_single_runs(tmp_path):

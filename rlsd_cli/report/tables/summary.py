@@ -15,7 +15,7 @@ from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table
 from rlsd_cli.statistics import t_interval
 
-COLUMNS = ("Seeds", "Accuracy", "Reward", "Leakage", "Length", "s/step")
+COLUMNS = ("Seeds", "Accuracy", "Reward", "Leakage", "Length", "s/step", "÷ GRPO")
 
 
 def _end(variant: Variant, key: str, digits: int, most: float) -> Cell:
@@ -34,15 +34,26 @@ def _leakage(variant: Variant) -> Cell:
     return replace(Cell.of(interval, most=1.0), text="(probes)" if probed else "")
 
 
-def _seconds(variant: Variant) -> Cell:
-    """Median over the steps of each seed, so that the first, compiling steps don't count."""
+def _seconds(variant: Variant) -> dict[int, float]:
+    """Return each seed's median step, so that the first, compiling steps don't count; {} where no run logs it."""
     import numpy as np
 
     try:
-        _, values, _ = seed_matrix(variant, "time/step_s")
+        _, values, seeds = seed_matrix(variant, "time/step_s")
     except Missing:
-        return Cell()
-    return Cell.of(t_interval(np.median(values, axis=1)), digits=2)
+        return {}
+    return dict(zip(seeds, np.median(values, axis=1).tolist(), strict=True))
+
+
+def _times(variant: Variant, baseline: Variant | None) -> list[Cell]:
+    """Return seconds per step, and their ratio to GRPO's of the same seeds."""
+    own = _seconds(variant)
+    if not own:
+        return [Cell(), Cell()]
+    base = _seconds(baseline) if baseline is not None else {}
+    ratios = [own[seed] / base[seed] for seed in own if seed in base]
+    seconds = Cell.of(t_interval(list(own.values())), digits=2)
+    return [seconds, Cell.of(t_interval(ratios), digits=2) if ratios else Cell()]
 
 
 def _accuracy(variant: Variant) -> Cell:
@@ -59,6 +70,7 @@ def summary(comparison: Comparison) -> Table:
     """Return accuracy, reward, leakage, length and time of each variant."""
     variants = in_order(comparison.variants.values())
     names = styles(variants)
+    baseline = next((variant for variant in variants if variant.method == "grpo"), None)
     rows = [
         (
             names[variant.label].name,
@@ -68,7 +80,7 @@ def summary(comparison: Comparison) -> Table:
                 _end(variant, "reward", 3, 1.0),
                 _leakage(variant),
                 _end(variant, "completions/mean_length", 1, math.inf),
-                _seconds(variant),
+                *_times(variant, baseline),
             ],
         )
         for variant in variants
@@ -79,6 +91,7 @@ def summary(comparison: Comparison) -> Table:
     caption = (
         "Arms in summary. Accuracy: mean over the held-out suites [95 % interval over seeds and questions]. Reward, "
         "leakage (share of rollouts) and length (tokens): last fifth of training [95 % Student-t interval over seeds]. "
-        "Time: median step."
+        "Time: median step; its ratio to GRPO's is formed seed by seed. Runs of a sweep share the machine: "
+        "`scripts/bench.py` measures the ratio with nothing beside it."
     )
     return Table("summary", caption, COLUMNS, rows, notes)
