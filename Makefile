@@ -36,10 +36,10 @@ base: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python scripts/bench.py
 
-# QUICK=1: a third of the budget, three seeds.
+# QUICK=1: ten variants, two seeds, half the steps.
 paper-figures: $(VENV)/.installed
 	$(BIN)/rlsd sweep experiments/micro/$(if $(QUICK),paper-quick,paper).yaml --jobs $(JOBS)
-	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),paper-quick,paper)
+	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),micro-quick,micro)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -24,6 +24,8 @@ from pydantic import (
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.columns import DataConfig
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -140,9 +142,9 @@ def preset_file(preset: str, method: str) -> Path:
     Raises:
         UserError: No such method or preset, or the preset has no file for the method.
     """
-    from rlsd_cli.arms import ARMS, load_arm
+    from rlsd_cli.arms import ARMS, check_method
 
-    load_arm(method)
+    check_method(method)
     folder = presets_dir() / preset
     names = sorted(path.name for path in presets_dir().iterdir() if path.is_dir())
     if preset not in names:
@@ -239,23 +241,30 @@ def build(layers: Iterable[Mapping[str, Any]], source: str = "the configuration"
     Raises:
         UserError: A key is unknown or mistyped, or a value is out of range.
     """
-    from rlsd_cli.arms import load_arm
+    from rlsd_cli.arms import check_method, load_arm
 
     merged = merge(*layers)
     method = merged.get("method")
     if not isinstance(method, str):
         raise UserError(f"{source} does not say which method to train: give --method, or a line 'method: rlsd'.")
+    check_method(method)
+    validated(RunConfig, merged, source)  # most mistakes are told here, before the arm's module is imported
     arm = load_arm(method)
-    merged = merge(arm.defaults, merged)
-    try:
-        config = RunConfig.model_validate(merged)
-    except ValidationError as error:
-        raise UserError(f"{source} is not valid: {explain(error, RunConfig)}") from None
-    try:
-        objective = arm.options.model_validate(config.objective)
-    except ValidationError as error:
-        raise UserError(f"{source} is not valid: {explain(error, arm.options, 'objective.')}") from None
+    config = validated(RunConfig, merge(arm.defaults, merged), source)
+    objective = validated(arm.options, config.objective, source, "objective.")
     return config.model_copy(update={"objective": objective.model_dump()})
+
+
+def validated(model: type[Checked], value: Mapping[str, Any], source: str, prefix: str = "") -> Checked:
+    """Return ``value`` as a section.
+
+    Raises:
+        UserError: A key is unknown or mistyped, or a value is out of range.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{source} is not valid: {explain(error, model, prefix)}") from None
 
 
 def dump(config: RunConfig) -> str:

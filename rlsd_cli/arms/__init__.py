@@ -57,12 +57,21 @@ class Arm:
     reference: str = ""
 
 
-def load_arm(name: str) -> Arm:
-    """Return the arm ``name``; only its own module is imported.
+def check_method(name: str) -> None:
+    """Look a method up without importing anything.
 
     Raises:
         UserError: There is no such arm.
     """
     if name not in ARMS:
         raise UserError(f"there is no method '{name}'{nearest(name, ARMS)}; methods: {', '.join(ARMS)}.")
+
+
+def load_arm(name: str) -> Arm:
+    """Return the arm ``name``; only its own module is imported, which takes seconds the first time.
+
+    Raises:
+        UserError: There is no such arm.
+    """
+    check_method(name)
     return importlib.import_module(ARMS[name]).ARM
