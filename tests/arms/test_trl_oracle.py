@@ -7,7 +7,7 @@ from trainers import reward_even_length
 sdpo = pytest.importorskip("trl.experimental.sdpo")
 
 
-SHARED = [
+SHARED = (
     "max_steps",
     "learning_rate",
     "lr_scheduler_type",
@@ -26,7 +26,7 @@ SHARED = [
     "disable_dropout",
     "shuffle_dataset",
     "disable_tqdm",
-]
+)
 
 
 @pytest.fixture
