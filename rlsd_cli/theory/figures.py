@@ -121,6 +121,6 @@ def floor_figure(floors: list[CheckpointFloor], own_kind: str) -> Figure:
             mean, low, high = ends(values)
             axes.fill_between(steps, low, high, color=line["color"], alpha=0.2, linewidth=0)
             axes.plot(steps, mean, **line, label=label)
-        axes.set(xlabel="training step", ylabel="nats per token", ylim=(0, None))
+        axes.set(xlabel="training step", ylabel="nats per token", yscale="log")
         figure.legend(loc="outside upper center", ncols=1)
     return figure

@@ -56,10 +56,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Study:
-    """The world of the dynamics and what every rule did on it."""
+    """The world of the dynamics and what every rule did on it.
+
+    Attributes:
+        world: Where training starts.
+        outcomes: One per rule.
+        without_habit: The online teacher on the same world with references that share no citing habit.
+    """
 
     world: World
     outcomes: tuple[Outcome, ...]
+    without_habit: Curves
 
     def of(self, name: str) -> Outcome:
         """Return the outcome of the rule ``name``."""
@@ -78,7 +85,8 @@ def study_dynamics(seed: int, *, questions: int = QUESTIONS, steps: int = STEPS,
         )
         for rule in RULES
     )
-    return Study(world, outcomes)
+    plain = story_world(seed, questions, habit=0.0)
+    return Study(world, outcomes, expected_run(plain, Rule("OPSD online", "opsd"), steps, RATE))
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,8 @@ def dynamics_checks(study: Study) -> list[Check]:
             share[-1].item(),
             "ρ at the end (mean over questions)",
             f"starts at {share[0]:.2f}, highest {share.max():.2f}; frozen teacher ends at "
-            f"{frozen.curves.stacked('share')[-1].mean():.4f}",
+            f"{frozen.curves.stacked('share')[-1].mean():.4f}; online with references that share no citing habit at "
+            f"{study.without_habit.stacked('share')[-1].mean():.4f}",
         ),
         finding(
             "Prop. 3",

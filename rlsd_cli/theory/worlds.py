@@ -54,12 +54,12 @@ def random_world(
     )
 
 
-def story_world(seed: int, questions: int = 24) -> World:
+def story_world(seed: int, questions: int = 24, habit: float = 3.0) -> World:
     """Draw the world of the dynamics: two tokens, an opening and an answer.
 
     Each reference solves the question by a route of its own, so it raises *its* opening token
     (+3 nats): that is what R alone knows. All references raise the right answer (+3, useful) and the
-    token that cites the reference (+3, a habit of the open-book pass that is the same for every r). The
+    token that cites the reference (``habit``, a trait of the open-book pass that is the same for every r). The
     student almost never cites (−3 nats) and knows nothing of the answer beyond chance. Normal
     noise of 0.5 nats on all evidence makes references differ in their answers as well.
     """
@@ -71,7 +71,7 @@ def story_world(seed: int, questions: int = 24) -> World:
     student[:, 0, CITE] -= 3.0
     evidence = 0.5 * normal((questions, prefixes, routes, size), generator)
     evidence[:, 0, :, :routes] += 3.0 * torch.eye(routes, dtype=torch.float64)
-    evidence[:, 0, :, CITE] += 3.0
+    evidence[:, 0, :, CITE] += habit
     right = torch.nn.functional.one_hot(answer, size).double()
     evidence[:, 1:] += 3.0 * right[:, None, None, :]
     return World(
