@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rlsd_cli.artifacts import RunDir
     from rlsd_cli.theory.testbed import FloorOptions
 
 RUN, OUTPUT = "With a run directory", "Output"
@@ -123,8 +124,17 @@ def estimate_floor(run_dir: Path, output_dir: Path, options: FloorOptions) -> No
     ]
     suffix = "" if options.prior == "kinds" else f"-{options.prior}"
     write_json(output_dir / f"report{suffix}.json", {"kind": "floor", **asdict(options), "checkpoints": rows})
-    own = RunDir.open(run_dir).config()["teacher"]["reference"]
-    save(floor_figure(floors, own), output_dir / f"theory-floor{suffix}", ("pdf", "png"))
+    run = RunDir.open(run_dir)
+    own = run.config()["teacher"]["reference"]
+    save(floor_figure(floors, own, logged_divergence(run)), output_dir / f"theory-floor{suffix}", ("pdf", "png"))
     talk.print(f"report and figure: {output_dir}", highlight=False, soft_wrap=True)
     if max(row.estimate.residual for row in floors) > IDENTITY:
         raise typer.Exit(1)
+
+
+def logged_divergence(run: RunDir) -> dict[int, float]:
+    """Return KL(teacher ‖ student) by step as training logged it; empty for arms that log none."""
+    if not run.metrics_file.is_file():
+        return {}
+    lines = {int(line["step"]): line.get("teacher/kl_forward") for line in run.metrics()}
+    return {step: value for step, value in lines.items() if value is not None}

@@ -87,13 +87,14 @@ def direction_figure(study: DirectionStudy) -> Figure:
     return figure
 
 
-def floor_figure(floors: list[CheckpointFloor], own_kind: str) -> Figure:
+def floor_figure(floors: list[CheckpointFloor], own_kind: str, logged: dict[int, float]) -> Figure:
     """Draw the OPSD loss of a run and the floor under it at each checkpoint, 95 % intervals over questions.
 
     Args:
         floors: One estimate per checkpoint, oldest first.
         own_kind: The kind of reference that the run trained with: its loss alone is drawn as well, because no
             floor holds for a single kind.
+        logged: Training step → KL(teacher ‖ student) that training logged under that kind; may be empty.
     """
     import matplotlib.pyplot as plt
 
@@ -121,6 +122,9 @@ def floor_figure(floors: list[CheckpointFloor], own_kind: str) -> Figure:
             mean, low, high = ends(values)
             axes.fill_between(steps, low, high, color=line["color"], alpha=0.2, linewidth=0)
             axes.plot(steps, mean, **line, label=label)
+        if logged:
+            label = "the same, logged in training"
+            axes.plot(list(logged), list(logged.values()), color="#AAAAAA", linewidth=0.5, zorder=1, label=label)
         axes.set(xlabel="training step", ylabel="nats per token", yscale="log")
         figure.legend(loc="outside upper center", ncols=1)
     return figure

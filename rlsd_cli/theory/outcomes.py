@@ -211,6 +211,7 @@ def dynamics_checks(study: Study) -> list[Check]:
             ROUNDING,
             must_hold=False,
             note=f"OPSD frozen {frozen.one[-1].mean():.3f}, online {online.one[-1].mean():.3f} of at most H(R|X) = "
-            f"{entropy:.3f}; RLSD without decay {study.of('RLSD λ=1').one[-1].mean():.3f}",
+            f"{entropy:.3f}; RLSD without decay {study.of('RLSD λ=1').one[-1].mean():.3f}; with it "
+            f"{rlsd.one[min(rlsd.rule.decay_steps, len(rlsd.one) - 1)].mean():.3f} when λ reaches 0",
         ),
     ]

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from rlsd_cli import config as configuration
 from rlsd_cli.artifacts import RunDir, write_json, write_text
 from rlsd_cli.cli import app
+from rlsd_cli.commands.theory import logged_divergence
 from rlsd_cli.errors import UserError
 from rlsd_cli.pretrain import Recipe, build_model, build_tokenizer
 from rlsd_cli.theory import exact
@@ -102,6 +103,13 @@ def test_beliefs_are_another_prior_with_a_report_of_their_own(runs: dict[str, Pa
     assert report["prior"] == "beliefs"
     assert report["checkpoints"][0]["by_reference"] == {}
     assert not (runs["online"] / "theory" / "report-beliefs.json").exists()
+
+
+def test_the_divergence_that_training_logged_is_drawn_where_there_is_one(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert logged_divergence(run) == {}
+    write_text(run.metrics_file, '{"step": 1, "loss": 0.0}\n{"step": 2, "teacher/kl_forward": 0.25}\n')
+    assert logged_divergence(run) == {2: 0.25}
 
 
 def test_same_seed_gives_the_same_report(runs: dict[str, Path], tmp_path: Path) -> None:
