@@ -70,7 +70,8 @@ def test_rlsd_advantage_by_hand():
     assert torch.allclose(result, torch.tensor([[2.1, 2.2], [-1 - 1 / 1.1, -1.8]], dtype=torch.float64))
 
 
-floats = st.floats(-30, 30, allow_nan=False, width=64)
+# Below the normal range a product underflows to 0, which says nothing about the equation.
+floats = st.floats(-30, 30, allow_nan=False, allow_subnormal=False, width=64)
 
 
 @given(
