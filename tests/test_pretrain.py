@@ -122,3 +122,14 @@ def test_opds_teacher_is_better_than_the_base():
     )
     assert accuracy > 0.95
     assert citing == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_base_rebuilt_from_its_seed_is_as_good_as_the_shipped_one(tmp_path):
+    pretrain(RECIPES["micro-base"], tmp_path / "base")
+    examples = TASK.suites()["chain"]
+    prompts, answers = [example.prompt for example in examples], [example.answer for example in examples]
+    accuracy, citing = accuracy_and_citations(str(tmp_path / "base"), prompts, answers)
+    assert 0.3 <= accuracy <= 0.6
+    assert citing == 0.0
