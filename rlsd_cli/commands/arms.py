@@ -9,14 +9,14 @@ def arms() -> None:
     from rich.table import Table
 
     from rlsd_cli.arms import ARMS, load_arm
-    from rlsd_cli.config import TeacherConfig, merge
+    from rlsd_cli.config import TeacherConfig
 
     table = Table()
     for column in ("method", "data", "direction from", "teacher", "reference", "objective"):
         table.add_column(column, no_wrap=column == "method")
     for name in ARMS:
         arm = load_arm(name)
-        settings = TeacherConfig.model_validate(merge(arm.defaults.get("teacher", {})))
+        settings = TeacherConfig.model_validate(arm.defaults.get("teacher", {}))
         teacher, reference = (arm.teacher or settings.source, arm.reference or settings.reference)
         if not arm.needs_teacher:
             teacher = "–"
