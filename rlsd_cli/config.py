@@ -270,3 +270,14 @@ def validated(model: type[Checked], value: Mapping[str, Any], source: str, prefi
 def dump(config: RunConfig) -> str:
     """Return the resolved configuration as YAML; reading it back gives the same configuration."""
     return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def describes(stored: Mapping[str, Any], config: RunConfig) -> bool:
+    """Return whether a run's stored configuration is ``config``; keys that it does not know have their defaults.
+
+    So a run made before a setting existed is still the same run.
+    """
+    try:
+        return build([stored]) == config
+    except UserError:
+        return False

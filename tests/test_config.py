@@ -109,3 +109,13 @@ def test_any_configuration_is_built_or_refused_in_one_sentence(layer):
 def test_every_arm_in_the_registry_says_who_it_is():
     for name in ARMS:
         assert load_arm(name).name == name
+
+
+def test_a_run_stored_before_a_setting_existed_is_still_the_same_run():
+    built = config.build([{"method": "rlsd", "seed": 3}])
+    stored = yaml.safe_load(config.dump(built))
+    del stored["train"]["threads"], stored["objective"]["renormalise"]
+    assert config.describes(stored, built)
+    stored["train"]["steps"] += 1
+    assert not config.describes(stored, built)
+    assert not config.describes({"method": "rlsd", "no_such_key": 1}, built)

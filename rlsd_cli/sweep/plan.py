@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from rlsd_cli import config as configuration
@@ -137,7 +136,7 @@ def state_of(run: PlannedRun, samples: int) -> str:
     run_dir = RunDir(run.path)
     if not run_dir.config_file.is_file():
         return "missing"
-    if run_dir.config() != yaml.safe_load(configuration.dump(run.config)):
+    if not configuration.describes(run_dir.config(), run.config):
         raise UserError(
             f"{run.path} holds a run with another configuration: remove it, or sweep into another --output-dir."
         )

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rlsd_cli import config as configuration
 from rlsd_cli.artifacts import RunDir, write_json, write_text
 from rlsd_cli.config import RunConfig
@@ -67,7 +65,7 @@ def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
         raise UserError(
             f"{path} already holds files: add --resume to go on with the run in it, or give another --output-dir."
         )
-    if run_dir.config_file.is_file() and run_dir.config() != yaml.safe_load(configuration.dump(config)):
+    if run_dir.config_file.is_file() and not configuration.describes(run_dir.config(), config):
         raise UserError(f"{path} holds a run with another configuration: give another --output-dir.")
     return RunDir.open(path) if run_dir.config_file.is_file() else run_dir
 
