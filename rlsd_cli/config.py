@@ -24,6 +24,7 @@ from pydantic import (
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.columns import DataConfig
+from rlsd_cli.tasks.gym_config import GymConfig
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -37,27 +38,32 @@ class Section(BaseModel):
 class TaskConfig(Section):
     """Which questions are asked."""
 
-    name: Literal["arithmetic", "dataset"] = "arithmetic"
+    name: Literal["arithmetic", "dataset", "reasoning_gym"] = "arithmetic"
     operations: Annotated[int, Field(ge=1, le=8)] = 4
     data: DataConfig = Field(default=DataConfig(), description="for the task 'dataset': docs/data.md")
+    gym: GymConfig = Field(default=GymConfig(), description="for the task 'reasoning_gym': docs/smollm2.md")
 
     @model_validator(mode="after")
     def check_data(self) -> TaskConfig:
-        """A data set must be said where one is asked, and only there."""
+        """A data set, or generators, must be said where they are asked, and only there."""
         if (self.name == "dataset") != bool(self.data.path):
             raise ValueError("task.name=dataset and task.data.path=… go together: give both, or neither")
+        if (self.name == "reasoning_gym") != bool(self.gym.sets):
+            raise ValueError("task.name=reasoning_gym and task.gym.sets=… go together: give both, or neither")
         return self
 
     @model_serializer(mode="wrap")
-    def leave_out_no_data_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no ``data`` for other tasks, so that their runs keep the configuration that they were made with."""
-        return {key: value for key, value in handler(self).items() if key != "data" or self.data.path}
+    def leave_out_other_tasks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no section of another task, so that older runs keep the configuration that they were made with."""
+        unused = {"data"} if not self.data.path else set()
+        unused |= {"gym"} if not self.gym.sets else set()
+        return {key: value for key, value in handler(self).items() if key not in unused}
 
 
 class ModelConfig(Section):
     """Which model is trained."""
 
-    path: str = Field(default="micro-base", description="'micro-base', a directory, or a hub id")
+    path: str = Field(default="micro-base", description="'micro-base', 'smollm2', a directory, or a hub id")
     dtype: Literal["float32", "bfloat16"] = "float32"
 
 
