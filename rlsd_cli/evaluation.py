@@ -53,7 +53,7 @@ def generate_rows(
         for (example, sample_id), text, length, truncated in zip(
             batch, result.texts, lengths, result.truncated, strict=True
         ):
-            verdict = task.verify(text, example.answer)
+            verdict = task.verify(text, example.answer, example.id)
             rows.append(
                 {
                     "prompt_id": example.id,

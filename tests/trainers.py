@@ -12,7 +12,7 @@ def reward_even_length(trainer):
 class EvenLength:
     """Judges by the number of words."""
 
-    def verify(self, completion, answer):
+    def verify(self, completion, answer, example_id=""):
         return Verdict(correct=len(completion.split()) % 2 == 0, extracted="")
 
     def reward(self, completion, verdict):

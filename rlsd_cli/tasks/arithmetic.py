@@ -130,7 +130,7 @@ class ArithmeticTask:
         text = f"answer {reference}" if reference.isdigit() else reference
         return f"reference {text} {prompt}"
 
-    def verify(self, completion: str, answer: str) -> Verdict:
+    def verify(self, completion: str, answer: str, example_id: str = "") -> Verdict:
         """Compare the number after the last ``answer`` with the gold answer, exactly."""
         words = completion.split()
         extracted = ""

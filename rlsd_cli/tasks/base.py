@@ -56,8 +56,8 @@ class Task(Protocol):
         """Return the open-book prompt: the student's prompt with ``reference`` added."""
         ...
 
-    def verify(self, completion: str, answer: str) -> Verdict:
-        """Judge a completion against the gold answer."""
+    def verify(self, completion: str, answer: str, example_id: str = "") -> Verdict:
+        """Judge a completion against the gold answer; some verifiers need the whole example, and find it by its id."""
         ...
 
     def reward(self, completion: str, verdict: Verdict) -> float:

@@ -192,7 +192,7 @@ class DatasetTask:
         )
         return append_text(prompt, f"{text} {self.config.instruction}".strip())
 
-    def verify(self, completion: str, answer: str) -> Verdict:
+    def verify(self, completion: str, answer: str, example_id: str = "") -> Verdict:
         """Judge a completion by the configured verifier."""
         return self.verifier(completion, answer)
 

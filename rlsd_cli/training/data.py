@@ -56,8 +56,8 @@ class VerifierReward:
         self.task = task
         self.verdicts: list[Verdict] = []
 
-    def __call__(self, completions: list[Any], answer: list[str], **_: Any) -> list[float]:
+    def __call__(self, completions: list[Any], answer: list[str], prompt_id: list[str], **_: Any) -> list[float]:
         """Return one reward per completion."""
         texts = [as_text(completion) for completion in completions]
-        self.verdicts = [self.task.verify(text, gold) for text, gold in zip(texts, answer, strict=True)]
+        self.verdicts = [self.task.verify(*row) for row in zip(texts, answer, prompt_id, strict=True)]
         return [self.task.reward(text, verdict) for text, verdict in zip(texts, self.verdicts, strict=True)]

@@ -138,7 +138,7 @@ class Probe:
         teacher_ids, teacher_mask = (tensor.to(model.device) for tensor in encode(tokenizer, self.teacher_prompts))
         scores = score(model, samples, teacher_ids, teacher_mask, config.train.temperature)
         model.train(was_training)
-        verdicts = [task.verify(t, e.answer) for t, e in zip(samples.texts, self.examples, strict=True)]
+        verdicts = [task.verify(t, e.answer, e.id) for t, e in zip(samples.texts, self.examples, strict=True)]
         rewards = torch.tensor([float(verdict.correct) for verdict in verdicts])
         advantage = group_advantage(rewards, config.log.probe_group)
         if write:

@@ -209,7 +209,7 @@ def test_a_tasks_own_reward_reaches_the_trainer(tiny_trainer):
             return 0.5
 
     trainer.reward.task = Halves()
-    assert trainer.reward(completions=["answer 1", "answer 2"], answer=["1", "1"]) == [0.5, 0.5]
+    assert trainer.reward(["answer 1", "answer 2"], answer=["1", "1"], prompt_id=["a", "b"]) == [0.5, 0.5]
     assert [verdict.correct for verdict in trainer.reward.verdicts] == [True, False]
 
 
