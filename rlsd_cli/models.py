@@ -1,4 +1,4 @@
-"""Models and tokenizers: the embedded base, a directory, or a hub id."""
+"""Models and tokenizers: the embedded base, a directory, a GGUF file, or a hub id."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from rlsd_cli.config import ModelConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.pretrained import is_gguf, load_gguf_model, load_gguf_tokenizer
+from rlsd_cli.processors import is_vision, load_processor, text_tokenizer
 
 EMBEDDED = ("micro-base", "micro-teacher")
 
@@ -26,30 +28,38 @@ def load_model(config: ModelConfig) -> Any:
         UserError: There is no such model here, or its files are damaged.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    # transformers loads safetensors only: a pickle from a stranger is never opened.
-    return _load(
-        lambda source: AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, config.dtype), use_safetensors=True
-        ),
-        config.path,
-        "model",
-    )
+    if is_gguf(config.path):
+        return load_gguf_model(config.path, config.dtype)
+    def load(source: str) -> Any:
+        kind = AutoModelForImageTextToText if is_vision(source) else AutoModelForCausalLM
+        # transformers loads safetensors only: a pickle from a stranger is never opened.
+        return kind.from_pretrained(source, dtype=getattr(torch, config.dtype), use_safetensors=True)
+
+    return _load(load, config.path, "model")
 
 
 def load_tokenizer(path: str) -> Any:
-    """Load a model's tokenizer, padding on the left and with a padding token.
+    """Load a model's tokenizer, padding on the left and with a padding token; a vision model's processor.
 
     Raises:
         UserError: There is no such tokenizer here, or its files are damaged.
     """
     from transformers import AutoTokenizer
 
-    tokenizer = _load(AutoTokenizer.from_pretrained, path, "tokenizer")
-    tokenizer.padding_side = "left"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    if is_gguf(path):
+        tokenizer = load_gguf_tokenizer(path)
+    else:
+        tokenizer = _load(
+            lambda source: (load_processor if is_vision(source) else AutoTokenizer.from_pretrained)(source),
+            path,
+            "tokenizer",
+        )
+    text = text_tokenizer(tokenizer)
+    text.padding_side = "left"
+    if text.pad_token is None:
+        text.pad_token = text.eos_token
     return tokenizer
 
 
