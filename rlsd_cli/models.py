@@ -32,6 +32,7 @@ def load_model(config: ModelConfig) -> Any:
 
     if is_gguf(config.path):
         return load_gguf_model(config.path, config.dtype)
+
     def load(source: str) -> Any:
         kind = AutoModelForImageTextToText if is_vision(source) else AutoModelForCausalLM
         # transformers loads safetensors only: a pickle from a stranger is never opened.
