@@ -17,7 +17,10 @@ class GymConfig(BaseModel):
         description="name of a generator: its settings; questions are asked in turn; null leaves a preset's out",
     )
     held_out: Annotated[int, Field(ge=1)] = Field(default=100, description="questions per generator for evaluation")
-    instruction: str = "Think briefly, then write the final answer after 'Answer:'."
+    instruction: str = Field(
+        default="Think briefly, then write the final answer after 'Answer:'.", description="the system turn; none if ''"
+    )
+    shots: Annotated[int, Field(ge=0)] = Field(default=0, description="answered examples before the question")
     max_completion_tokens: Annotated[int, Field(ge=1)] = 64
 
     @field_validator("sets", mode="before")

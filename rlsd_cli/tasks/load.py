@@ -11,10 +11,14 @@ def load_task(config: TaskConfig) -> Task:
     """Return the configured task.
 
     Raises:
-        UserError: A data set is missing or not of the described shape.
+        UserError: A data set or generator is missing or not of the described shape.
     """
     if config.name == "dataset":
         from rlsd_cli.tasks.dataset import DatasetTask
 
         return DatasetTask(config.data)
+    if config.name == "reasoning_gym":
+        from rlsd_cli.tasks.reasoning import ReasoningTask
+
+        return ReasoningTask(config.gym)
     return ArithmeticTask(config.operations)
