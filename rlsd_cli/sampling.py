@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from rlsd_cli.processors import takes_images, text_tokenizer
+from rlsd_cli.vision import Vision, encode_chats
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,7 @@ class Samples:
     """A batch of completions.
 
     ``prompt_ids`` (B, P) is left-padded, ``completion_ids`` (B, T) right-padded; the masks are 1 on tokens.
+    ``vision`` holds the prompts' images, where there are any.
     """
 
     prompt_ids: Tensor
@@ -22,6 +26,19 @@ class Samples:
     completion_mask: Tensor
     texts: list[str]
     truncated: list[bool]
+    vision: Vision | None = None
+
+
+class Encoded(NamedTuple):
+    """Prompts as a model takes them: left-padded ``ids`` and ``mask``, both (B, P), and their images if any."""
+
+    ids: Tensor
+    mask: Tensor
+    vision: Vision | None = None
+
+    def to(self, device: Any) -> Encoded:
+        """Return the same on a device."""
+        return Encoded(self.ids.to(device), self.mask.to(device), self.vision.to(device) if self.vision else None)
 
 
 def encode(tokenizer: Any, prompts: list[Any]) -> tuple[Tensor, Tensor]:
@@ -32,6 +49,16 @@ def encode(tokenizer: Any, prompts: list[Any]) -> tuple[Tensor, Tensor]:
         ]
     batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
     return batch["input_ids"], batch["attention_mask"]
+
+
+def encode_prompts(processing: Any, prompts: list[Any]) -> Encoded:
+    """Return prompts as a model takes them.
+
+    Args:
+        processing: A tokenizer; or a processor, for which chats may have PIL images in them.
+        prompts: Texts or chats.
+    """
+    return Encoded(*(encode_chats if takes_images(processing) else encode)(processing, prompts))
 
 
 @torch.no_grad()
@@ -48,13 +75,17 @@ def sample(
 
     Args:
         model: A bare transformers model; its mode (train or eval) is kept.
-        tokenizer: Pads on the left.
-        prompts: Texts or chats; repeat a prompt for several samples.
+        tokenizer: Pads on the left; of a vision-language model its processor.
+        prompts: Texts or chats, for a vision-language model with PIL images in them; repeat one for several samples.
         max_new_tokens: Budget of a completion.
         temperature: Of the softmax.
         greedy: Take the most probable token at each step instead of sampling.
     """
-    ids, mask = (tensor.to(model.device) for tensor in encode(tokenizer, prompts))
+    ids, mask, vision = encode_prompts(tokenizer, prompts).to(model.device)
+    images: dict[str, Any] = vision.inputs() if vision else {}
+    if takes_images(tokenizer):  # a sampled image token would lack its image
+        images["suppress_tokens"] = [model.config.image_token_id]
+    tokenizer = text_tokenizer(tokenizer)
     choice = (
         {"do_sample": False} if greedy else {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
     )
@@ -66,6 +97,7 @@ def sample(
         max_new_tokens=max_new_tokens,
         pad_token_id=tokenizer.pad_token_id,
         **choice,
+        **images,
     )
     model.train(was_training)
     completion = output[:, ids.size(1) :]
@@ -82,6 +114,7 @@ def sample(
             completion * completion_mask + tokenizer.pad_token_id * (1 - completion_mask), skip_special_tokens=True
         ),
         truncated=(~is_end.any(dim=1)).tolist(),
+        vision=vision,
     )
 
 

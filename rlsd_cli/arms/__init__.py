@@ -41,6 +41,7 @@ class Arm:
         trainer: A function of a `RunContext` that returns a ready trainer.
         defaults: Configuration that the arm's source prescribes, below presets.
         needs_teacher: Whether the arm runs a teacher's pass.
+        learns_solutions: Whether the arm trains on the reference solutions themselves.
         teacher: Who the teacher is, where ``teacher.source`` does not say it.
         reference: What is privileged, where ``teacher.reference`` does not say it.
     """
@@ -53,6 +54,7 @@ class Arm:
     options: type[Section] = NoOptions
     defaults: dict[str, Any] = field(default_factory=dict)
     needs_teacher: bool = True
+    learns_solutions: bool = False
     teacher: str = ""
     reference: str = ""
 

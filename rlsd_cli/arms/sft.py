@@ -11,12 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from torch.utils.data import SequentialSampler
 from transformers import TrainerState
 from trl import SFTConfig, SFTTrainer
 
 from rlsd_cli.arms import Arm
-from rlsd_cli.errors import UserError
+from rlsd_cli.processors import takes_images
 from rlsd_cli.training.arguments import shared_arguments
 from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
@@ -30,14 +31,28 @@ def solution_of(row: dict[str, Any]) -> dict[str, Any]:
     return {"prompt": row["prompt"], "completion": [{"role": "assistant", "content": row["solution"]}]}
 
 
+def solutions(dataset: Dataset, with_images: bool) -> Dataset:
+    """Return (prompt, completion) rows: of text a finished table, of images rows that are made when asked for.
+
+    TRL tokenizes the former before training, and the latter batch by batch.
+    """
+    if not with_images:
+        return Dataset.from_list([solution_of(row) for row in dataset])
+    made = dataset.format["format_kwargs"]["transform"]
+
+    def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        columns = made(batch)
+        each = [solution_of(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+        return {**{name: [row[name] for row in each] for name in each[0]}, "images": columns["images"]}
+
+    return dataset.with_transform(rows)
+
+
 class ReferenceTrainer(CheckpointMixin, SFTTrainer):
     """TRL's SFTTrainer on the run's prompts and their reference solutions, in the run's order."""
 
     def __init__(self, context: RunContext) -> None:
-        if not all(context.dataset["solution"]):
-            raise UserError("sft needs a reference solution for each question, and this data set lacks some.")
-        dataset = context.dataset.map(solution_of, remove_columns=context.dataset.column_names)
-        train = context.config.train
+        train, with_images = context.config.train, takes_images(context.tokenizer)
         super().__init__(
             model=context.model,
             args=SFTConfig(
@@ -45,9 +60,9 @@ class ReferenceTrainer(CheckpointMixin, SFTTrainer):
                 per_device_train_batch_size=train.prompts_per_step,
                 completion_only_loss=True,
                 max_length=None,
-                dataset_kwargs={"skip_prepare_dataset": False},
+                remove_unused_columns=not with_images,  # rows with images are made from the one column "index"
             ),
-            train_dataset=dataset,
+            train_dataset=solutions(context.dataset, with_images),
             processing_class=context.tokenizer,
         )
 
@@ -68,4 +83,5 @@ ARM = Arm(
     direction="teacher",
     trainer=ReferenceTrainer,
     needs_teacher=False,
+    learns_solutions=True,
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.config import nearest
 from rlsd_cli.errors import UserError
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example, ReferenceKind, Verdict
 from rlsd_cli.tasks.columns import LAYOUTS, NEEDED, Columns, DataConfig
 from rlsd_cli.tasks.images import load_images
 from rlsd_cli.tasks.messages import append_text, images_of, user_message
@@ -109,6 +109,14 @@ class DatasetTask:
         """Return training question ``index`` of stream ``seed``; passes over the data follow one another."""
         epoch, position = divmod(index, len(self.training))
         return self.example(self.rows, self.order(seed, epoch)[position])
+
+    def missing_references(self, kind: ReferenceKind) -> tuple[int, int]:
+        """Return (training questions without a reference of a kind, training questions)."""
+        column = self.columns.get(kind)
+        if column is None:
+            return len(self.training), len(self.training)
+        filled = [bool(answer_text(value)) for value in self.rows[column]]
+        return sum(not filled[index] for index in self.training), len(self.training)
 
     def suites(self) -> dict[str, list[Example]]:
         """Return the held-out questions as the one suite ``held_out``; no suite where none were held out."""

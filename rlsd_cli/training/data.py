@@ -7,30 +7,56 @@ from typing import Any
 from datasets import Dataset
 
 from rlsd_cli.config import RunConfig
-from rlsd_cli.errors import UserError
-from rlsd_cli.tasks.base import ReferenceKind, Task, Verdict
+from rlsd_cli.tasks.base import Example, ReferenceKind, Task, Verdict
+from rlsd_cli.tasks.messages import without_images
+from rlsd_cli.vision import require_vision
 
 REFERENCE_KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
 
 
-def training_set(config: RunConfig, task: Task) -> Dataset:
+def training_set(config: RunConfig, task: Task, takes_images: bool = False) -> Dataset:
     """Return the examples of a run in the order of training: the same for every arm of a seed.
 
+    Rows are made when they are asked for, so that neither texts nor images of a whole run are ever in memory.
+
+    Args:
+        config: The run.
+        task: Its task.
+        takes_images: Whether the model reads images. Rows then have a column ``images``, a list of PIL
+            images that may be empty, and the prompts hold placeholders, which TRL fills from it.
+
     Raises:
-        UserError: A question has images: the teacher's pass over them is not built yet.
+        UserError: The first question has images and the model reads text only (so says a later row, too).
     """
-    examples = [
-        task.train_example(config.seed, index) for index in range(config.train.steps * config.train.prompts_per_step)
-    ]
-    if any(example.images for example in examples):
-        raise UserError("questions with images can be read and checked, but not trained on yet: use text questions.")
+
+    def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        # A batch holds each question once for every rollout: make it once.
+        examples = {index: task.train_example(config.seed, index) for index in set(batch["index"])}
+        return columns_of([examples[index] for index in batch["index"]], takes_images, config.model.path)
+
+    count = config.train.steps * config.train.prompts_per_step
+    dataset = Dataset.from_dict({"index": list(range(count))}).with_transform(rows)
+    dataset[0]  # so that unreadable questions are told before training
+    return dataset
+
+
+def columns_of(examples: list[Example], takes_images: bool, model: str) -> dict[str, list[Any]]:
+    """Return examples as columns for TRL.
+
+    Raises:
+        UserError: A question has images and the model reads text only.
+    """
+    for example in examples:
+        require_vision(takes_images, example.images, model)
     columns: dict[str, list[Any]] = {
-        "prompt": [example.prompt for example in examples],
+        "prompt": [without_images(example.prompt) for example in examples],
         "prompt_id": [example.id for example in examples],
     }
     for kind in REFERENCE_KINDS:
         columns[kind] = [example.reference(kind) for example in examples]
-    return Dataset.from_dict(columns)
+    if takes_images:
+        columns["images"] = [list(example.images) for example in examples]
+    return columns
 
 
 def as_text(message: Any) -> str:

@@ -108,11 +108,10 @@ class DistillationTrainer(TeacherTrainer):
     @torch.no_grad()
     def _teacher_hidden(self, inputs: dict[str, Any], width: int) -> Tensor:
         """Return the teacher's hidden states that predict the completion, (B, T, H')."""
-        ids, mask = self.teacher_inputs(inputs)
         module = self.teacher.model(self.model)
         with self.timer.part("teacher"), last_hidden_states(self.accelerator.unwrap_model(module)) as captured:
             # logits_to_keep=1: the head's work is not needed here, only the backbone's.
-            module(input_ids=ids, attention_mask=mask, logits_to_keep=1)
+            module(**self.teacher_inputs(inputs), logits_to_keep=1)
         return captured[-1][:, -width - 1 : -1]
 
     def _divergence(

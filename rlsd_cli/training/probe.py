@@ -18,10 +18,12 @@ from rlsd_cli.artifacts import write_parquet
 from rlsd_cli.divergences import kl_entries
 from rlsd_cli.leakage.detect import leaks
 from rlsd_cli.objectives import evidence_weight, group_advantage, rlsd_advantage
-from rlsd_cli.sampling import Samples, encode, sample
+from rlsd_cli.processors import text_tokenizer
+from rlsd_cli.sampling import Encoded, Samples, encode_prompts, sample
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.data import as_text
 from rlsd_cli.training.distillation import CHUNK_ELEMENTS, last_hidden_states, logits_of
+from rlsd_cli.vision import Vision
 
 PROBE_STREAM = -1  # run seeds start at 0, so no run trains on this stream
 PROBE_EPSILON_W = 0.2
@@ -48,7 +50,15 @@ def separate_randomness(seed: int) -> Iterator[None]:
 
 
 @torch.no_grad()
-def score(model: Any, samples: Samples, teacher_ids: Tensor, teacher_mask: Tensor, temperature: float) -> TokenScores:
+def score(
+    model: Any,
+    samples: Samples,
+    teacher_ids: Tensor,
+    teacher_mask: Tensor,
+    teacher_vision: Vision | None = None,
+    *,
+    temperature: float,
+) -> TokenScores:
     """Score completions closed-book and open-book with the same model.
 
     Args:
@@ -56,31 +66,35 @@ def score(model: Any, samples: Samples, teacher_ids: Tensor, teacher_mask: Tenso
         samples: B completions of up to T tokens.
         teacher_ids: (B, P') open-book prompts, left-padded.
         teacher_mask: (B, P').
+        teacher_vision: The images of the open-book prompts.
         temperature: Of both softmaxes.
     """
+    student = Encoded(samples.prompt_ids, samples.prompt_mask, samples.vision)
+    teacher = Encoded(teacher_ids, teacher_mask, teacher_vision)
     parts = [
-        _score_rows(model, samples, teacher_ids, teacher_mask, temperature, slice(start, start + ROWS_PER_PASS))
+        _score_rows(model, samples, student, teacher, temperature, slice(start, start + ROWS_PER_PASS))
         for start in range(0, len(samples.texts), ROWS_PER_PASS)
     ]
     return TokenScores(*(torch.cat([getattr(part, name) for part in parts]) for name in TokenScores.__annotations__))
 
 
 def _score_rows(
-    model: Any, samples: Samples, teacher_ids: Tensor, teacher_mask: Tensor, temperature: float, rows: slice
+    model: Any, samples: Samples, closed: Encoded, opened: Encoded, temperature: float, rows: slice
 ) -> TokenScores:
     ids, mask = samples.completion_ids[rows], samples.completion_mask[rows]
     width = ids.size(1)
 
-    def hidden(prompt_ids: Tensor, prompt_mask: Tensor) -> Tensor:
+    def hidden(prompts: Encoded) -> Tensor:
         with last_hidden_states(model) as captured:
             model(
-                input_ids=torch.cat([prompt_ids[rows], ids], dim=1),
-                attention_mask=torch.cat([prompt_mask[rows], mask], dim=1),
+                input_ids=torch.cat([prompts.ids[rows], ids], dim=1),
+                attention_mask=torch.cat([prompts.mask[rows], mask], dim=1),
                 logits_to_keep=1,
+                **(prompts.vision.rows(rows).inputs(width) if prompts.vision else {}),
             )
         return captured[-1][:, -width - 1 : -1][mask.bool()]
 
-    student, teacher = hidden(samples.prompt_ids, samples.prompt_mask), hidden(teacher_ids, teacher_mask)
+    student, teacher = hidden(closed), hidden(opened)
     sampled = ids[mask.bool()].unsqueeze(1)
     chunk = max(1, CHUNK_ELEMENTS // model.config.get_text_config().vocab_size)
     columns: list[Tensor] = []
@@ -106,7 +120,8 @@ class Probe:
         examples = [context.task.train_example(PROBE_STREAM, index) for index in range(log.probe_prompts)]
         self.examples = [example for example in examples for _ in range(log.probe_group)]
         kind = context.config.teacher.reference
-        self.references = [example.reference(kind) for example in self.examples]
+        # A question without a reference of the teacher's kind is opened with its answer, whatever the arm.
+        self.references = [example.reference(kind) or example.answer for example in self.examples]
         self.teacher_prompts = [
             context.task.teacher_prompt(example.prompt, reference)
             for example, reference in zip(self.examples, self.references, strict=True)
@@ -135,8 +150,8 @@ class Probe:
                 max_new_tokens=config.train.max_completion_tokens or task.max_completion_tokens,
                 temperature=config.train.temperature,
             )
-        teacher_ids, teacher_mask = (tensor.to(model.device) for tensor in encode(tokenizer, self.teacher_prompts))
-        scores = score(model, samples, teacher_ids, teacher_mask, config.train.temperature)
+        teacher = encode_prompts(tokenizer, self.teacher_prompts).to(model.device)
+        scores = score(model, samples, *teacher, temperature=config.train.temperature)
         model.train(was_training)
         verdicts = [task.verify(t, e.answer, e.id) for t, e in zip(samples.texts, self.examples, strict=True)]
         rewards = torch.tensor([float(verdict.correct) for verdict in verdicts])
@@ -164,7 +179,7 @@ class Probe:
         weight = evidence_weight(advantage, delta, PROBE_EPSILON_W)
         token_advantage = rlsd_advantage(advantage, delta, 1.0, PROBE_EPSILON_W)
         lengths = samples.completion_mask.sum(dim=1).tolist()
-        tokenizer = self.context.tokenizer
+        tokenizer = text_tokenizer(self.context.tokenizer)
 
         def rows(values: Tensor) -> list[list[float]]:
             return [row[:length].tolist() for row, length in zip(values.cpu().double(), lengths, strict=True)]

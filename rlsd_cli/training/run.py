@@ -110,7 +110,7 @@ def _train_locked(
         return run_dir
 
     quiet_libraries(config.train.threads)
-    trainer, callbacks = build_trainer(config, run_dir, on_step)
+    trainer, callbacks = build_trainer(config, run_dir, on_step, say)
     checkpoint = find_checkpoint(run_dir, say)
     begin(config, run_dir, checkpoint[0] if checkpoint else 0)
     try:
@@ -136,31 +136,43 @@ def _train_locked(
 
 
 def build_trainer(
-    config: RunConfig, run_dir: RunDir, on_step: Callable[[dict[str, Any]], None]
+    config: RunConfig,
+    run_dir: RunDir,
+    on_step: Callable[[dict[str, Any]], None],
+    say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Return the arm's trainer, with our callbacks in place of the Trainer's printing, and the callbacks by name."""
+    """Return the arm's trainer, with our callbacks in place of the Trainer's printing, and the callbacks by name.
+
+    Raises:
+        UserError: The model or the task can't be used, or the questions lack what the arm's teacher sees.
+    """
     from transformers import PrinterCallback, set_seed
 
     from rlsd_cli.arms import load_arm
     from rlsd_cli.models import load_model, load_tokenizer
+    from rlsd_cli.processors import takes_images
     from rlsd_cli.tasks.load import load_task
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
     from rlsd_cli.training.context import RunContext
     from rlsd_cli.training.data import training_set
     from rlsd_cli.training.probe import Probe
+    from rlsd_cli.training.references import check_references
     from rlsd_cli.training.timer import StepTimer
 
     set_seed(config.seed)
-    task = load_task(config.task)
+    arm, task = load_arm(config.method), load_task(config.task)
+    if warning := check_references(config, arm, task):
+        say(warning)
+    tokenizer = load_tokenizer(config.model.path)
     context = RunContext(
         config=config,
         run_dir=run_dir,
         task=task,
         model=load_model(config.model),
-        tokenizer=load_tokenizer(config.model.path),
-        dataset=training_set(config, task),
+        tokenizer=tokenizer,
+        dataset=training_set(config, task, takes_images(tokenizer)),
     )
-    trainer = load_arm(config.method).trainer(context)
+    trainer = arm.trainer(context)
     trainer.remove_callback(PrinterCallback)
     timer = getattr(trainer, "timer", StepTimer())  # TRL's own trainers have none
     callbacks = {

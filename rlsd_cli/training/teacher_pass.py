@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import TrainerCallback
+from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.utils import add_fused_lm_head, pad
 
 from rlsd_cli.teacher import build_teacher, same_device
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.rollout import RolloutTrainer
+from rlsd_cli.vision import COUNTS, PER_IMAGE, PER_TOKEN, extended
 
 
 class TeacherCallback(TrainerCallback):
@@ -31,7 +33,8 @@ class TeacherTrainer(RolloutTrainer):
 
     The batch gains ``teacher_prompt_ids`` and ``teacher_prompt_mask`` (B, P', left-padded) and
     ``has_reference`` (B,), 0 where the privileged text is None: such rows have no teacher. An
-    empty text means a teacher that needs none (OPD's).
+    empty text means a teacher that needs none (OPD's). With images, ``teacher_mm_token_type_ids`` (or what
+    the model's processor calls it; B, P') is added, too.
     """
 
     def __init__(self, context: RunContext, external_teacher: Any = None, **arguments: Any) -> None:
@@ -49,40 +52,63 @@ class TeacherTrainer(RolloutTrainer):
         return [row[kind] or None for row in rows]
 
     def teacher_prompts(self, rows: list[dict[str, Any]], texts: list[str | None]) -> list[Any]:
-        """Return the open-book prompts; a row without privileged text keeps the student's prompt."""
+        """Return the open-book prompts, with the row's images; a row without privileged text keeps the student's."""
         task = self.context.task
-        return [
+        prompts = [
             row["prompt"] if not text else task.teacher_prompt(row["prompt"], text)
             for row, text in zip(rows, texts, strict=True)
         ]
+        return [
+            prepare_multimodal_messages(prompt, images=row["images"]) if row.get("images") else prompt
+            for row, prompt in zip(rows, prompts, strict=True)
+        ]
 
     def prepare_teacher(self, rows: list[dict[str, Any]], texts: list[str | None], output: dict[str, Any]) -> None:
-        """Tokenize the open-book prompts by the student's own path and add them to the batch."""
+        """Tokenize the open-book prompts by the student's own path and add them to the batch.
+
+        Images: the pixels in the batch serve both prompts, which have the same images in the same order. How
+        many tokens an image takes, and where, depends on the prompt, so token types are made anew.
+        """
         with self.timer.part("teacher"):
-            ids, _, _ = self._tokenize_prompts(self.teacher_prompts(rows, texts))
-            tensors = [torch.tensor(row) for row in ids]
+            # The rollouts of a question mostly share their open-book prompt: its images are processed once.
+            keys = [(row["prompt_id"], text) for row, text in zip(rows, texts, strict=True)]
+            first = {key: keys.index(key) for key in keys}
+            place = {key: number for number, key in enumerate(first)}
+            once = list(first.values())
+            prompts = self.teacher_prompts([rows[i] for i in once], [texts[i] for i in once])
+            ids, _, fields = self._tokenize_prompts(prompts)
             device = output["prompt_ids"].device
-            output["teacher_prompt_ids"] = pad(
-                tensors, padding_value=self._tokenizer.pad_token_id, padding_side="left"
-            ).to(device)
-            output["teacher_prompt_mask"] = pad(
-                [torch.ones_like(row) for row in tensors], padding_value=0, padding_side="left"
-            ).to(device)
+
+            def padded(lists: Any, value: int) -> Tensor:
+                tensors = [torch.as_tensor(lists[place[key]]) for key in keys]
+                return pad(tensors, padding_value=value, padding_side="left").to(device)
+
+            output["teacher_prompt_ids"] = padded(ids, self._tokenizer.pad_token_id)
+            output["teacher_prompt_mask"] = padded([[1] * len(row) for row in ids], 0)
+            for name in PER_TOKEN:
+                if name in fields and "pixel_values" in output:
+                    output[f"teacher_{name}"] = padded(fields[name], 0)
             output["has_reference"] = torch.tensor([text is not None for text in texts], device=device)
 
-    def teacher_inputs(self, inputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Return (input ids, attention mask) of the teacher's pass, both (B, P' + T)."""
-        ids = torch.cat([inputs["teacher_prompt_ids"], inputs["completion_ids"]], dim=1)
-        mask = torch.cat([inputs["teacher_prompt_mask"], inputs["completion_mask"]], dim=1)
-        return ids, mask
+    def teacher_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the teacher's forward pass: ids and mask, both (B, P' + T), and the images'."""
+        width = inputs["completion_ids"].size(1)
+        return {
+            "input_ids": torch.cat([inputs["teacher_prompt_ids"], inputs["completion_ids"]], dim=1),
+            "attention_mask": torch.cat([inputs["teacher_prompt_mask"], inputs["completion_mask"]], dim=1),
+            **{name: inputs[name] for name in PER_IMAGE if name in inputs},
+            **{name: extended(inputs[f"teacher_{name}"], width) for name in PER_TOKEN if f"teacher_{name}" in inputs},
+        }
 
     @torch.no_grad()
     def teacher_logps(self, inputs: dict[str, Any]) -> Tensor:
         """Return the teacher's log-probs of the sampled tokens, (B, T), at the sampling temperature."""
-        ids, mask = self.teacher_inputs(inputs)
         with self.timer.part("teacher"):
             logps, _, _ = self._get_per_token_logps_and_entropies(
-                self.teacher.model(self.model), ids, mask, inputs["completion_ids"].size(1)
+                self.teacher.model(self.model),
+                **self.teacher_inputs(inputs),
+                **{name: inputs[name] for name in COUNTS if name in inputs},
+                logits_to_keep=inputs["completion_ids"].size(1),
             )
         return logps
 

@@ -48,6 +48,7 @@ def losses(trainer):
 def trls_losses(config, ours, folder, reward, **options):
     """Train TRL's SDPOTrainer on the run's prompts with the settings of our trainer."""
     from accelerate.utils import set_seed
+    from datasets import Dataset
 
     from rlsd_cli.models import load_model, load_tokenizer
     from rlsd_cli.tasks.arithmetic import ArithmeticTask
@@ -66,7 +67,7 @@ def trls_losses(config, ours, folder, reward, **options):
             **{name: getattr(ours.args, name) for name in SHARED},
             **options,
         ),
-        train_dataset=rows.map(lambda row: {"privileged_context": row["solution"]}),
+        train_dataset=Dataset.from_list([{**row, "privileged_context": row["solution"]} for row in rows]),
         processing_class=load_tokenizer(config.model.path),
     )
     set_seed(config.seed, device_specific=True)
