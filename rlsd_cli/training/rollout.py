@@ -12,11 +12,12 @@ from rlsd_cli.training.arguments import rollout_arguments
 from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.data import VerifierReward, as_text
+from rlsd_cli.training.fast_rollouts import FastRolloutsMixin
 from rlsd_cli.training.recorder import write_rollouts
 from rlsd_cli.training.timer import StepTimer
 
 
-class RolloutTrainer(CheckpointMixin, GRPOTrainer):
+class RolloutTrainer(CheckpointMixin, FastRolloutsMixin, GRPOTrainer):
     """GRPO with records.
 
     Inherited: sampling, rewards, group advantages, the clipped surrogate, the optimiser. Added: the
@@ -40,6 +41,13 @@ class RolloutTrainer(CheckpointMixin, GRPOTrainer):
     def privileged_texts(self, rows: list[dict[str, Any]]) -> list[str | None]:
         """Return the privileged text of each row, None where there is none; arms with a teacher override this."""
         return [None] * len(rows)
+
+    def _generate(self, prompts: Any) -> Any:
+        *parts, images, tool_images = super()._generate(prompts)
+        if images is not None:
+            # TRL marks a question without pictures by None, which processors refuse beside questions with some.
+            images = [group or [] for group in images]
+        return *parts, images, tool_images
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Any:
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)

@@ -13,6 +13,7 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import trl
@@ -48,19 +49,20 @@ def draw(colour: str, count: int, size: tuple[int, int]) -> Image.Image:
     return picture
 
 
-def questions(count: int, seed: int = 0) -> list[dict[str, object]]:
-    """Return questions about pictures: columns id, prompt, answer, solution, picture (a PIL image)."""
+def questions(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Return questions about one picture or two: columns id, prompt, answer, solution, pictures (PIL images)."""
     rng = random.Random(seed)
-    rows: list[dict[str, object]] = []
+    rows = []
     for index in range(count):
-        colour, number, size = rng.choice(COLOURS), rng.randint(1, 6), rng.choice(SIZES)
+        colour, numbers = rng.choice(COLOURS), [rng.randint(1, 6) for _ in range(rng.choice((1, 1, 2)))]
+        total = sum(numbers)
         rows.append(
             {
                 "id": f"q{index}",
                 "prompt": f"How many {colour} squares are there?",
-                "answer": str(number),
-                "solution": f"I count the {colour} squares one by one and get {number}. <answer>{number}</answer>",
-                "picture": draw(colour, number, size),
+                "answer": str(total),
+                "solution": f"I count the {colour} squares one by one and get {total}. <answer>{total}</answer>",
+                "pictures": [draw(colour, number, rng.choice(SIZES)) for number in numbers],
             }
         )
     return rows
@@ -71,11 +73,10 @@ def write_questions(folder: Path, count: int, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for row in questions(count, seed):
-        picture = row.pop("picture")
-        assert isinstance(picture, Image.Image)
-        name = f"{row['id']}.png"
-        picture.save(folder / name)
-        lines.append(json.dumps({**row, "images": [name]}) + "\n")
+        names = [f"{row['id']}-{number}.png" for number in range(len(row["pictures"]))]
+        for name, picture in zip(names, row.pop("pictures"), strict=True):
+            picture.save(folder / name)
+        lines.append(json.dumps({**row, "images": names}) + "\n")
     path = folder / "shapes.jsonl"
     path.write_text("".join(lines), encoding="utf-8")
     return path
