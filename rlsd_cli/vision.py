@@ -96,6 +96,16 @@ def encode_chats(processor: Any, prompts: list[Any]) -> tuple[Tensor, Tensor, Vi
     return batch["input_ids"], batch["attention_mask"], vision
 
 
+def without_empty_images(batch: dict[str, Any]) -> dict[str, Any]:
+    """Return a batch of TRL's as it is; of one whose rows have no images at all, without empty pixel tensors.
+
+    Such a batch is cut out of a larger one with images, and a vision tower can't run on nothing.
+    """
+    if "num_images" not in batch or sum(batch["num_images"]):
+        return batch
+    return {name: value for name, value in batch.items() if name not in (*PER_IMAGE, *COUNTS)}
+
+
 def require_vision(takes_images: bool, images: tuple[Any, ...], model: str) -> None:
     """Check that a question's images can be read by the model.
 

@@ -15,6 +15,7 @@ from rlsd_cli.training.data import VerifierReward, as_text
 from rlsd_cli.training.fast_rollouts import FastRolloutsMixin
 from rlsd_cli.training.recorder import write_rollouts
 from rlsd_cli.training.timer import StepTimer
+from rlsd_cli.vision import without_empty_images
 
 
 class RolloutTrainer(CheckpointMixin, FastRolloutsMixin, GRPOTrainer):
@@ -48,6 +49,9 @@ class RolloutTrainer(CheckpointMixin, FastRolloutsMixin, GRPOTrainer):
             # TRL marks a question without pictures by None, which processors refuse beside questions with some.
             images = [group or [] for group in images]
         return *parts, images, tool_images
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        return without_empty_images(super()._prepare_inputs(generation_batch))
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Any:
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
