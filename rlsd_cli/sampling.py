@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rlsd_cli.decoding.loop import decodable, decode
 from rlsd_cli.processors import takes_images, text_tokenizer
 from rlsd_cli.vision import Vision, encode_chats
 
@@ -86,21 +87,35 @@ def sample(
     if takes_images(tokenizer):  # a sampled image token would lack its image
         images["suppress_tokens"] = [model.config.image_token_id]
     tokenizer = text_tokenizer(tokenizer)
-    choice = (
-        {"do_sample": False} if greedy else {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-    )
     was_training = model.training
     model.eval()
-    output = model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        max_new_tokens=max_new_tokens,
-        pad_token_id=tokenizer.pad_token_id,
-        **choice,
-        **images,
-    )
+    if not images and decodable(model):
+        completion = decode(
+            model,
+            ids,
+            mask,
+            max_new_tokens=max_new_tokens,
+            end_ids=stop_ids(model, tokenizer),
+            pad_id=tokenizer.pad_token_id,
+            temperature=temperature,
+            greedy=greedy,
+        )
+    else:
+        choice: dict[str, Any] = (
+            {"do_sample": False}
+            if greedy
+            else {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        )
+        output = model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+            **choice,
+            **images,
+        )
+        completion = output[:, ids.size(1) :]
     model.train(was_training)
-    completion = output[:, ids.size(1) :]
     ends = torch.tensor(stop_ids(model, tokenizer), device=completion.device)
     is_end = torch.isin(completion, ends)
     # A token counts up to and with the first end token.

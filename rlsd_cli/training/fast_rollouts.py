@@ -1,0 +1,74 @@
+"""Rollouts of text by our own decoding loop, where TRL would call `generate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from trl.models.utils import unwrap_model_for_generation
+from trl.trainer.utils import pad
+
+from rlsd_cli.decoding.loop import decodable, decode
+
+# TRL's own settings of `generate`; with any other in place, or another value, `generate` does the work.
+_NEUTRAL = {"do_sample": True, "top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0}
+_KNOWN = {*_NEUTRAL, "max_new_tokens", "pad_token_id", "bos_token_id", "eos_token_id", "temperature"}
+
+
+def samples_plainly(settings: dict[str, Any]) -> bool:
+    """Return whether the settings of `generate` ask for temperature sampling from the whole softmax."""
+    others = [name for name, value in settings.items() if name not in _KNOWN and value is not None]
+    return not others and all(settings.get(name, value) == value for name, value in _NEUTRAL.items())
+
+
+class FastRolloutsMixin:
+    """Put before GRPOTrainer; images, tools, vLLM, sharded models and filtered sampling stay with TRL."""
+
+    def _generate_single_turn(
+        self: Any,
+        prompt_ids: list[list[int]],
+        images: Any,
+        multimodal_fields: dict[str, Any],
+        num_generations: int,
+        has_tool_images: bool = False,
+    ) -> tuple[list[list[int]], None]:
+        plain = not (self.use_vllm or self.use_transformers_continuous_batching or self.tools)
+        alone = not (self.is_deepspeed_enabled or self.is_fsdp_enabled)
+        text = images is None and not multimodal_fields
+        if not (plain and alone and text and samples_plainly(self.generation_kwargs)):
+            return super()._generate_single_turn(  # type: ignore[misc]
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+            )
+        with unwrap_model_for_generation(
+            self.model_wrapped,
+            self.accelerator,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+        ) as model:
+            if not decodable(model):
+                return super()._generate_single_turn(  # type: ignore[misc]
+                    prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+                )
+            tensors = [torch.tensor(ids) for ids in prompt_ids]
+
+            def padded(rows: list[Tensor], value: int) -> Tensor:
+                return pad(rows, padding_value=value, padding_side="left").to(self.accelerator.device)
+
+            pad_id = self._tokenizer.pad_token_id
+            completions = decode(
+                model,
+                padded(tensors, pad_id),
+                padded([torch.ones_like(row) for row in tensors], 0),
+                max_new_tokens=self.max_completion_length,
+                end_ids=self.eos_token_ids,
+                pad_id=pad_id,
+                temperature=self.temperature,
+            )
+        ends = set(self.eos_token_ids)
+        return [through_first(row, ends) for row in completions.tolist()], None
+
+
+def through_first(tokens: list[int], ends: set[int]) -> list[int]:
+    """Return the tokens up to and with the first one in ``ends``; all of them where there is none."""
+    stop = next((place for place, token in enumerate(tokens) if token in ends), len(tokens) - 1)
+    return tokens[: stop + 1]
