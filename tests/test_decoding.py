@@ -1,5 +1,7 @@
 """Our decoding loop against transformers' `generate` and against the model's own logits."""
 
+from collections import Counter
+
 import pytest
 import torch
 from scipy import stats
@@ -7,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralFo
 
 from rlsd_cli.decoding.cached import CachedDecoder
 from rlsd_cli.decoding.fused import FusedDecoder, can_fuse
-from rlsd_cli.decoding.loop import decodable, decode, draw
+from rlsd_cli.decoding.loop import decodable, decode
 
 PAD, END = 0, 1
 SIZES = {
@@ -117,6 +119,16 @@ def test_each_step_yields_the_models_own_logits_while_rows_leave(decoder):
             logits = running.step(drawn[step, rows])
 
 
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+def test_sampled_tokens_equal_those_of_generate_after_the_same_seed(model, temperature):
+    """Though rows that are done leave our batch: 200 rows, none of which meets a tie."""
+    ids, mask = IDS.repeat_interleave(50, 0), MASK.repeat_interleave(50, 0)
+    torch.manual_seed(3)
+    expected = theirs(model, ids, mask, ends=(END, 2), temperature=temperature)
+    torch.manual_seed(3)
+    assert torch.equal(ours(model, ids, mask, ends=(END, 2), temperature=temperature), expected)
+
+
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others(model):
     def samples(seed):
         torch.manual_seed(seed)
@@ -126,33 +138,17 @@ def test_the_same_seed_gives_the_same_samples_and_another_seed_others(model):
     assert not torch.equal(samples(3), samples(4))
 
 
-def test_tokens_are_drawn_with_the_probabilities_of_the_softmax():
-    torch.manual_seed(0)
-    logits = torch.tensor([2.0, -1.0, -torch.inf, 0.5, 0.0])
-    tokens = draw(logits.expand(200_000, 5), torch.rand(200_000, dtype=torch.float64))
-    seen = tokens.bincount(minlength=5)
-    assert seen[2] == 0
-    expected = torch.softmax(logits.double(), 0) * len(tokens)
-    keep = [0, 1, 3, 4]
-    assert stats.chisquare(seen[keep], expected[keep]).pvalue > 1e-3
-
-
-def test_draws_at_the_edges_name_tokens_of_positive_probability():
-    logits = torch.tensor([[-torch.inf, 0.0, 0.0, -torch.inf]]).expand(2, 4)
-    assert draw(logits, torch.tensor([0.0, 1.0 - 2**-53], dtype=torch.float64)).tolist() == [1, 2]
-
-
 def test_probabilities_that_are_not_finite_stop_the_sampling(model):
     with torch.no_grad():
         model.lm_head.weight[4] = torch.nan
-    with pytest.raises(RuntimeError, match="probability tensor contains inf or nan"):
+    with pytest.raises(RuntimeError, match="probability tensor contains"):
         ours(model)
 
 
 def two_sample_pvalue(first, second):
     """Chi-square test that two lists of categories come from one distribution; rare categories are pooled."""
-    names = sorted({*first, *second})
-    table = torch.tensor([[values.count(name) for name in names] for values in (first, second)])
+    counts = [Counter(values) for values in (first, second)]
+    table = torch.tensor([[count[name] for name in {*counts[0], *counts[1]}] for count in counts])
     common = table.sum(dim=0) >= 20
     pooled = torch.cat([table[:, common], table[:, ~common].sum(dim=1, keepdim=True)], dim=1)
     return stats.chi2_contingency(pooled[:, pooled.sum(dim=0) > 0]).pvalue

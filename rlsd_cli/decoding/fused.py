@@ -22,10 +22,9 @@ LARGEST = 5_000_000
 
 def can_fuse(model: Any) -> bool:
     """Return whether the model is one that ``FusedDecoder`` computes: small, float32, dense, full attention."""
-    config = getattr(model, "config", None)
     if type(model).__name__ != "Qwen3ForCausalLM" or torch.is_autocast_enabled("cpu"):
         return False
-    weights = list(model.parameters())
+    config, weights = model.config, list(model.parameters())
     plain = all(type(module) is nn.Linear for name, module in model.named_modules() if name.endswith(("_proj", "head")))
     return (
         plain

@@ -26,7 +26,10 @@ def decode(
     temperature: float = 1.0,
     greedy: bool = False,
 ) -> Tensor:
-    """Sample one completion per row from the whole softmax, with torch's global random state.
+    """Sample one completion per row from the whole softmax.
+
+    Random numbers are drawn from torch's global state just as `generate` draws them: after the same
+    seed both give the same tokens, where rounding does not tip a draw.
 
     Args:
         model: A model for which ``decodable`` holds.
@@ -58,9 +61,10 @@ def decode(
         if greedy:
             tokens = logits.argmax(dim=-1)
         else:
-            # Drawn for all rows, so that a row's randomness does not hang on when others finish.
-            uniform = torch.rand(len(prompt_ids), dtype=torch.float64, device=rows.device)[rows]
-            tokens = draw(logits.float() / temperature, uniform)
+            if len(rows) < len(prompt_ids):  # random numbers are drawn for all rows, as `generate` does
+                logits = logits.new_zeros(len(prompt_ids), logits.size(-1)).index_copy_(0, rows, logits)
+            probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+            tokens = torch.multinomial(probabilities, 1).squeeze(1)[rows]
         tokens = tokens.masked_fill(done, pad_id)
         completions[rows, step] = tokens
         done |= torch.isin(tokens, ends)
@@ -73,21 +77,6 @@ def decode(
             rows, done, tokens = rows[staying], done[staying], tokens[staying]
         logits = decoder.step(tokens)
     raise ValueError("max_new_tokens must be positive")
-
-
-def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Return tokens (B,) by inverting the cumulative distribution of softmax(logits (B, V)) at ``uniform`` (B,).
-
-    Raises:
-        RuntimeError: A probability is not finite.
-    """
-    cumulative = torch.softmax(logits, dim=-1, dtype=torch.float64).cumsum(dim=-1)
-    total = cumulative[:, -1:]
-    if not bool(total.isfinite().all()):
-        raise RuntimeError("probability tensor contains inf or nan")  # as torch.multinomial puts it
-    # The first token whose cumulative probability exceeds the draw: one of probability 0 never does.
-    tokens = torch.searchsorted(cumulative, uniform.unsqueeze(1) * total, right=True).squeeze(1)
-    return tokens.clamp_(max=logits.size(-1) - 1)
 
 
 def decodable(model: Any) -> bool:
