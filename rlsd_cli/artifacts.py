@@ -6,6 +6,7 @@ a torn last line of an append-only file is dropped by every reader.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -25,6 +26,26 @@ SCHEMA_VERSION = 1
 STEP_FILE = re.compile(r"step-(\d{6})\.parquet$")
 
 
+def no_links(path: str, flags: int) -> int:
+    """Open a file as `open` would, but follow no symbolic link: a stranger's run directory must not aim our writes.
+
+    Raises:
+        UserError: ``path`` is a symbolic link.
+    """
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"{path} is a symbolic link, which is not written through: remove it.") from None
+        raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line with one write, so that a kill seldom tears it."""
+    with open(path, "a", encoding="utf-8", opener=no_links) as file:
+        file.write(f"{line}\n")
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` atomically."""
     write_bytes(path, text.encode())
@@ -34,7 +55,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Replace ``path`` by ``data`` atomically: readers see the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
+    with open(temporary, "wb", opener=no_links) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -72,19 +93,37 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: A line before the last is not a JSON object.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    # Not splitlines(): JSON texts may hold other line separators of Unicode.
+    lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
+    if lines == [""]:
+        return []
     records = []
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
             if not isinstance(record, dict):
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             if number == len(lines):
                 break
             raise UserError(f"{path} is damaged at line {number}: restore the file or train the run again.") from None
         records.append(record)
     return records
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        UserError: The file is missing, unreadable or no JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: restore it or make it again.")
+    return value
 
 
 class RunDir:
@@ -103,6 +142,7 @@ class RunDir:
         run = cls(path)
         if not run.path.is_dir():
             raise UserError(f"{path} does not exist: give the directory that `rlsd train` wrote.")
+        run.refuse_links()
         if not run.status_file.is_file() or not run.config_file.is_file():
             raise UserError(
                 f"{path} is not a run directory (no config.yaml and status.json): "
@@ -114,6 +154,18 @@ class RunDir:
                 f"{path} has schema version {version}, this rlsd reads {SCHEMA_VERSION}: use the rlsd that wrote it."
             )
         return run
+
+    def refuse_links(self) -> None:
+        """Refuse a directory whose parts are links: they could lead reading and writing anywhere.
+
+        Raises:
+            UserError: A file or folder right inside the run directory is a symbolic link.
+        """
+        for path in sorted(self.path.iterdir()) if self.path.is_dir() else []:
+            if path.is_symlink():
+                raise UserError(
+                    f"{path} is a symbolic link, which a run directory must not hold: put the thing itself."
+                )
 
     config_file = property(lambda self: self.path / "config.yaml")
     status_file = property(lambda self: self.path / "status.json")
@@ -133,8 +185,8 @@ class RunDir:
             UserError: The file is not a YAML mapping.
         """
         try:
-            value = yaml.safe_load(self.config_file.read_text())
-        except (yaml.YAMLError, UnicodeDecodeError):
+            value = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise UserError(f"{self.config_file} is not readable as YAML: restore it or train the run again.")
@@ -146,13 +198,7 @@ class RunDir:
         Raises:
             UserError: The file is not a JSON object.
         """
-        try:
-            value = json.loads(self.status_file.read_text())
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise UserError(f"{self.status_file} is damaged: restore it or train the run again.")
-        return value
+        return read_object(self.status_file)
 
     def write_status(self, **fields: Any) -> None:
         """Replace status.json, keeping the fields that are not given."""
@@ -179,7 +225,8 @@ class RunDir:
     def discard_after(self, step: int) -> None:
         """Drop metrics, completions and credit of steps after ``step``, so that a resumed run writes them again."""
         if self.metrics_file.is_file():
-            kept = [record for record in read_json_lines(self.metrics_file) if record["step"] <= step]
+            records = read_json_lines(self.metrics_file)
+            kept = [each for each in records if isinstance(each.get("step"), int) and each["step"] <= step]
             write_text(self.metrics_file, "".join(json.dumps(record) + "\n" for record in kept))
         for directory in (self.completions_dir, self.credit_dir):
             for file_step, path in self.step_files(directory):

@@ -48,12 +48,17 @@ app.command("arms")(arms.arms)
 app.command("leakage-audit")(leakage_audit.leakage_audit)
 
 
+def harmless(text: str) -> str:
+    """Return ``text`` with control characters, which a terminal would obey, as escapes; keys of files have some."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
 def main() -> None:
     """Run the command line; a `UserError` becomes one sentence on stderr and exit code 2."""
     try:
         app()
     except UserError as error:
-        typer.echo(f"rlsd: {error}", err=True)
+        typer.echo(f"rlsd: {harmless(str(error))}", err=True)
         sys.exit(2)
     except BrokenPipeError:
         # `rlsd plot … | head` closes the pipe early: not an error of ours.

@@ -7,6 +7,7 @@ Only the layers are merged here; what an arm's ``objective`` may hold is said by
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,6 +19,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -99,6 +101,35 @@ class TrainConfig(Section):
     save_every: Annotated[int, Field(ge=1)] = 50
     keep_checkpoints: Annotated[int, Field(ge=1)] | None = None
     threads: Annotated[int, Field(ge=1)] | None = Field(default=None, description="CPU threads; torch's choice if none")
+    lora_rank: Annotated[int, Field(ge=1)] | None = Field(default=None, description="LoRA; all weights where none")
+    lora_alpha: Annotated[float, Field(gt=0)] | None = Field(default=None, description="twice the rank where none")
+    lora_targets: str | list[str] = Field(default="all-linear", description="names of the modules that get an adapter")
+
+    @model_validator(mode="after")
+    def check_lora(self) -> TrainConfig:
+        """LoRA's settings mean something with a rank only."""
+        if self.lora_rank is None and (self.lora_alpha is not None or self.lora_targets != "all-linear"):
+            raise ValueError("lora_alpha and lora_targets need train.lora_rank: give it, for example 16")
+        return self
+
+
+class RolloutConfig(Section):
+    """Which engine samples the rollouts (docs/gpu.md)."""
+
+    engine: Literal["transformers", "vllm"] = "transformers"
+    vllm_mode: Literal["colocate", "server"] = "colocate"
+    vllm_gpu_memory: Annotated[float, Field(gt=0, lt=1, description="share of a GPU's memory, colocated")] = 0.3
+    vllm_tensor_parallel: Annotated[int, Field(ge=1, description="GPUs per engine, colocated")] = 1
+    vllm_max_length: Annotated[int, Field(ge=1)] | None = Field(default=None, description="prompt + completion tokens")
+    vllm_sleep: bool = Field(default=False, description="colocated: give the memory back during the update")
+    vllm_server_host: str = "127.0.0.1"
+    vllm_server_port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    vllm_group_port: Annotated[int, Field(ge=1, le=65535, description="for sending weights to the server")] = 51216
+    correction: Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = Field(
+        default="token_truncate",
+        description="vLLM's probabilities against the trainer's: the ratio on every arm's loss",
+    )
+    correction_max: Annotated[float, Field(gt=0, description="upper bound of that ratio")] = 3.0
 
 
 class LogConfig(Section):
@@ -108,6 +139,8 @@ class LogConfig(Section):
     probe_every: Annotated[int, Field(ge=1)] = 20
     probe_prompts: Annotated[int, Field(ge=1)] = 16
     probe_group: Annotated[int, Field(ge=2)] = 8
+    report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
+    project: str = Field(default="rlsd", description="project name at the service of report_to")
 
 
 class RunConfig(Section):
@@ -121,7 +154,16 @@ class RunConfig(Section):
     teacher: TeacherConfig = TeacherConfig()
     objective: dict[str, Any] = Field(default_factory=dict)
     train: TrainConfig = TrainConfig()
+    rollout: RolloutConfig = RolloutConfig()
     log: LogConfig = LogConfig()
+
+    @field_validator("label")
+    @classmethod
+    def check_label(cls, label: str) -> str:
+        """A label names a directory: from a stranger's file, it must not lead out of ours."""
+        if "/" in label or "\\" in label or label.startswith(".") or not label.isprintable():
+            raise ValueError("a label names a directory: without slashes, control characters or a dot at its start")
+        return label
 
     @model_validator(mode="after")
     def check_batch(self) -> RunConfig:
@@ -135,6 +177,17 @@ class RunConfig(Section):
     def name(self) -> str:
         """The variant's name in tables and figures."""
         return self.label or self.method
+
+    def without_places(self) -> RunConfig:
+        """Return the configuration without what may change while a run stays the same: where it reports, addresses."""
+        places = ("vllm_server_host", "vllm_server_port", "vllm_group_port")
+        fresh = RolloutConfig()
+        return self.model_copy(
+            update={
+                "rollout": self.rollout.model_copy(update={name: getattr(fresh, name) for name in places}),
+                "log": self.log.model_copy(update={"report_to": "none", "project": LogConfig().project}),
+            }
+        )
 
 
 def presets_dir() -> Path:
@@ -177,6 +230,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         place = getattr(error, "problem_mark", None)
         where = f" (line {place.line + 1})" if place else ""
         raise UserError(f"the config file {path} is not valid YAML{where}: mend it.") from None
+    except (ValueError, RecursionError):  # a date such as 2026-02-30; brackets without end
+        raise UserError(f"the config file {path} is not valid YAML: mend it.") from None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -195,7 +250,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
         raise UserError(f"--set takes key.sub=value, for example train.steps=100; got '{text}'.")
     try:
         tree: Any = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise UserError(f"the value in --set '{text}' is not valid YAML: put quotes around it.") from None
     for part in reversed(key.split(".")):
         tree = {part: tree}
@@ -229,6 +284,13 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     return keys
 
 
+def short(value: Any) -> str:
+    """Return ``value`` as Python writes it, cut: YAML's aliases can make a few lines of text into gigabytes."""
+    writer = reprlib.Repr()
+    writer.maxstring = writer.maxother = 100
+    return writer.repr(value)
+
+
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """Turn pydantic's first complaint into one sentence, with the nearest valid key for a mistyped one."""
     first = error.errors()[0]
@@ -238,7 +300,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
         return f"{message}."
-    return f"'{key}' is {first['input']!r}: {message[0].lower()}{message[1:]}."
+    return f"'{key}' is {short(first['input'])}: {message[0].lower()}{message[1:]}."
 
 
 def build(layers: Iterable[Mapping[str, Any]], source: str = "the configuration") -> RunConfig:
@@ -281,9 +343,9 @@ def dump(config: RunConfig) -> str:
 def describes(stored: Mapping[str, Any], config: RunConfig) -> bool:
     """Return whether a run's stored configuration is ``config``; keys that it does not know have their defaults.
 
-    So a run made before a setting existed is still the same run.
+    So a run made before a setting existed is still the same run, and so is one that reports elsewhere.
     """
     try:
-        return build([stored]) == config
+        return build([stored]).without_places() == config.without_places()
     except UserError:
         return False

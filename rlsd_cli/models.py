@@ -36,7 +36,10 @@ def load_model(config: ModelConfig) -> Any:
     def load(source: str) -> Any:
         kind = AutoModelForImageTextToText if is_vision(source) else AutoModelForCausalLM
         # transformers loads safetensors only: a pickle from a stranger is never opened.
-        return kind.from_pretrained(source, dtype=getattr(torch, config.dtype), use_safetensors=True)
+        # Nor is its code run, or a question asked whether it should be.
+        return kind.from_pretrained(
+            source, dtype=getattr(torch, config.dtype), use_safetensors=True, trust_remote_code=False
+        )
 
     return _load(load, config.path, "model")
 
@@ -53,7 +56,11 @@ def load_tokenizer(path: str) -> Any:
         tokenizer = load_gguf_tokenizer(path)
     else:
         tokenizer = _load(
-            lambda source: (load_processor if is_vision(source) else AutoTokenizer.from_pretrained)(source),
+            lambda source: (
+                load_processor(source)
+                if is_vision(source)
+                else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            ),
             path,
             "tokenizer",
         )

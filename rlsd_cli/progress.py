@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rlsd_cli.config import RunConfig
@@ -41,7 +42,11 @@ class TrainProgress:
             disable=quiet or not self.console.is_terminal,
         )
         self._task = self._progress.add_task(
-            f"[bold]{config.name}[/] seed {config.seed}", total=config.train.steps, reward="–", leakage="–", speed=""
+            f"[bold]{escape(config.name)}[/] seed {config.seed}",
+            total=config.train.steps,
+            reward="–",
+            leakage="–",
+            speed="",
         )
 
     def __enter__(self) -> TrainProgress:
@@ -55,7 +60,7 @@ class TrainProgress:
 
     def say(self, text: str) -> None:
         """Print a sentence above the live line."""
-        self.console.print(text, style="yellow", highlight=False)
+        self.console.print(text, style="yellow", markup=False, highlight=False)
 
     def update(self, record: dict[str, Any]) -> None:
         """Show a step that has ended."""
@@ -73,9 +78,10 @@ class TrainProgress:
             self.console.print(
                 f"{self.config.name} seed {self.config.seed}  step {record['step']}/{self.config.train.steps}  "
                 f"reward {number(reward)}  leakage {number(leakage)}  {seconds}",
+                markup=False,
                 highlight=False,
             )
 
     def close_with_summary(self) -> None:
         """Print where the run is, and what to do with it."""
-        self.console.print(f"run directory: {self.path}", highlight=False, soft_wrap=True)
+        self.console.print(f"run directory: {self.path}", markup=False, highlight=False, soft_wrap=True)

@@ -27,6 +27,7 @@ def evaluate(
 ) -> None:
     """Evaluate a run on its held-out suites, greedy and sampled, with 95 % intervals."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from rlsd_cli.artifacts import RunDir
@@ -47,7 +48,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(summaries, indent=1))
         return
-    table = Table(title=f"{run_dir}, step {summaries[0]['checkpoint_step']}", title_justify="left")
+    table = Table(title=f"{escape(str(run_dir))}, step {summaries[0]['checkpoint_step']}", title_justify="left")
     for column in ("suite", "questions", "greedy, % [95 %]", f"avg@{samples}, % [95 %]", "leakage, %", "tokens"):
         table.add_column(column, justify="left" if column == "suite" else "right")
     for row in summaries:

@@ -58,7 +58,9 @@ def sweep(
         raise typer.Exit(130) from None
     for job in queue:
         if job.state == "failed":
-            console.print(f"{job.run.name} failed; its output is in {job.log}", style="red", highlight=False)
+            console.print(
+                f"{job.run.name} failed; its output is in {job.log}", style="red", markup=False, highlight=False
+            )
     if not good:
         raise typer.Exit(1)
 
@@ -79,6 +81,7 @@ def progress_of(job: Job) -> tuple[str, str, str]:
 
 def table_of(jobs: list[Job]) -> Table:
     """Return the live table of all runs."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table()
@@ -86,7 +89,7 @@ def table_of(jobs: list[Job]) -> Table:
         table.add_column(column, justify="left" if column in ("run", "state") else "right")
     for job in jobs:
         step, reward, leakage = progress_of(job) if job.state != "waiting" else ("", "", "")
-        table.add_row(job.run.name, job.state, step, reward, leakage)
+        table.add_row(escape(job.run.name), job.state, step, reward, leakage)
     return table
 
 
@@ -103,5 +106,5 @@ class PlainReport:
             before = self.known.get(job.run.name, "waiting")
             if job.state not in {before, "done before"}:
                 time = f" after {job.seconds:.0f} s" if job.state in ("done", "failed") else ""
-                self.console.print(f"{job.run.name}: {job.state}{time}", highlight=False)
+                self.console.print(f"{job.run.name}: {job.state}{time}", markup=False, highlight=False)
             self.known[job.run.name] = job.state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.artifacts import RunDir, read_object
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.runs import Run
@@ -80,13 +79,7 @@ def summary_of(directory: RunDir, suite: str) -> dict[str, Any]:
     path = directory.eval_dir / f"{suite}.json"
     if not path.is_file():
         return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is damaged: run `rlsd eval {directory.path}` again.")
-    return value
+    return read_object(path)
 
 
 def of_the_end(run: Run, suite: str) -> bool:

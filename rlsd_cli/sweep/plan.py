@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from rlsd_cli import config as configuration
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.artifacts import RunDir, read_object
 from rlsd_cli.config import RunConfig, Section
 from rlsd_cli.errors import UserError
 
@@ -143,6 +143,6 @@ def state_of(run: PlannedRun, samples: int) -> str:
     if not run_dir.status_file.is_file() or run_dir.status().get("state") != "complete":
         return "missing"
     summaries = list(run_dir.eval_dir.glob("*.json"))
-    evaluated = bool(summaries) and all(json.loads(path.read_text()).get("samples") == samples for path in summaries)
+    evaluated = bool(summaries) and all(read_object(path).get("samples") == samples for path in summaries)
     audited = (run_dir.leakage_dir / "report.json").is_file()
     return "complete" if evaluated and audited else "trained"

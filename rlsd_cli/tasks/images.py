@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import math
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from rlsd_cli.errors import UserError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# What PIL, base64 and the file system raise for a bad image.
+BROKEN = (OSError, ValueError, TypeError, AttributeError, KeyError, IndexError, SyntaxError, EOFError, struct.error)
 BASE64_CHARS = 512  # no path is longer; base64 of an image hardly ever shorter
 
 
@@ -22,6 +24,20 @@ def as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return [each for each in value if each is not None] if isinstance(value, list | tuple) else [value]
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the file ``name`` of ``folder``. Links in the folder are followed: the hub's cache is made of them.
+
+    Raises:
+        ValueError: The name leads out of the folder, or to something that is no plain file.
+    """
+    path = folder / name
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError("its path leads out of the image folder, task.data.image_dir")
+    if path.exists() and not path.is_file():
+        raise ValueError("its path is no plain file")
+    return path
 
 
 def read(value: Any, folder: Path) -> Image:
@@ -36,7 +52,7 @@ def read(value: Any, folder: Path) -> Image:
         if value.startswith("data:") or len(value) > BASE64_CHARS:
             value = base64.b64decode(value.split(",", 1)[-1], validate=True)
         else:
-            value = (folder / value).read_bytes()
+            value = inside(folder, value).read_bytes()
     return Image.open(io.BytesIO(value))
 
 
@@ -68,6 +84,8 @@ def load_images(
     Raises:
         UserError: An image is missing or unreadable.
     """
+    from PIL.Image import DecompressionBombError
+
     images = []
     for item in as_list(value):
         try:
@@ -77,7 +95,7 @@ def load_images(
                 f"{where} names the image {error.filename}, which does not exist: "
                 "put it there, or set task.data.image_dir."
             ) from None
-        except (OSError, ValueError, TypeError, KeyError, SyntaxError, binascii.Error) as error:
+        except (*BROKEN, DecompressionBombError) as error:
             reason = " ".join(str(error).split())[:120].rstrip(".")
             raise UserError(f"an image of {where} cannot be read ({reason}): repair or drop that row.") from None
     return tuple(images)

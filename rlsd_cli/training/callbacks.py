@@ -8,17 +8,30 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
-from rlsd_cli.artifacts import RunDir, jsonable
+from rlsd_cli.artifacts import RunDir, append_line, jsonable
 from rlsd_cli.errors import UserError
+from rlsd_cli.training.checkpoints import newest_intact
 from rlsd_cli.training.probe import Probe
 from rlsd_cli.training.timer import StepTimer
 
 # Written by the Trainer, and either not a metric of the step or said better elsewhere.
 DROPPED = {"epoch", "train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos"}
+
+
+def way_out(checkpoints_dir: Path) -> str:
+    """Return what to do when a run has lost its numbers, and its last good checkpoint (bad ones are not written)."""
+    last = newest_intact(checkpoints_dir)
+    if last is None:
+        return "there is no checkpoint yet; lower train.learning_rate and train again in another --output-dir."
+    return (
+        f"the last good checkpoint is that of step {last[0]}; lower train.learning_rate, and train again, or go on "
+        f"from it in another --output-dir with --set model.path={last[1]}."
+    )
 
 
 class ProbeCallback(TrainerCallback):
@@ -71,8 +84,7 @@ class MetricsCallback(TrainerCallback):
         record |= self._times()
         self._stop_on_bad_numbers(record)
         if state.is_world_process_zero:
-            with open(self.run_dir.metrics_file, "a", encoding="utf-8") as file:
-                file.write(json.dumps(jsonable(record)) + "\n")
+            append_line(self.run_dir.metrics_file, json.dumps(jsonable(record)))
             self.run_dir.write_status(state="running", step=state.global_step, steps=self.steps)
             self.on_step(record)
 
@@ -93,8 +105,7 @@ class MetricsCallback(TrainerCallback):
             value = record.get(key)
             if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(
-                    f"{self.method}: {key} is {value} at step {record['step']}; lower train.learning_rate, "
-                    f"or go on from a checkpoint in {self.run_dir.checkpoints_dir}."
+                    f"{self.method}: {key} is {value} at step {record['step']}: {way_out(self.run_dir.checkpoints_dir)}"
                 )
 
 

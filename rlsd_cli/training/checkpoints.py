@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
+
+from transformers.trainer_utils import rotate_checkpoints
 
 from rlsd_cli.artifacts import write_json
 
@@ -23,13 +26,38 @@ def checkpoint_files(directory: Path) -> dict[str, int]:
     }
 
 
-def is_complete(directory: Path) -> bool:
-    """Tell whether a checkpoint was written to its end and has kept its files."""
+def digests(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of a checkpoint's files by relative path."""
+    found = {}
+    for name in checkpoint_files(directory):
+        with open(directory / name, "rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def marker(directory: Path) -> dict[str, Any]:
+    """Return what was written when the checkpoint was whole; {} where it never was."""
     try:
-        expected = json.loads((directory / MARKER).read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        value = json.loads((directory / MARKER).read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def is_complete(directory: Path) -> bool:
+    """Tell whether a checkpoint was written to its end and has kept its files, by their names and sizes."""
+    return marker(directory).get("files") == checkpoint_files(directory)
+
+
+def is_intact(directory: Path) -> bool:
+    """Tell whether a checkpoint is complete and each file still has the content that was written.
+
+    Checkpoints that were marked before there were digests are judged by their sizes.
+    """
+    if not is_complete(directory):
         return False
-    return expected == checkpoint_files(directory)
+    expected = marker(directory).get("sha256")
+    return expected is None or expected == digests(directory)
 
 
 def checkpoints(directory: Path) -> list[tuple[int, Path]]:
@@ -42,10 +70,9 @@ def checkpoints(directory: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
-def newest_complete(directory: Path) -> tuple[int, Path] | None:
-    """Return the newest whole checkpoint, or None."""
-    whole = [(step, path) for step, path in checkpoints(directory) if is_complete(path)]
-    return whole[-1] if whole else None
+def newest_intact(directory: Path) -> tuple[int, Path] | None:
+    """Return the newest checkpoint that is whole to the byte, or None."""
+    return next(((step, path) for step, path in reversed(checkpoints(directory)) if is_intact(path)), None)
 
 
 class CheckpointMixin:
@@ -54,13 +81,19 @@ class CheckpointMixin:
     teacher: Any = None
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)  # type: ignore[misc]
+        # The Trainer would remove older checkpoints before this one is marked: a kill between the two would leave none.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None  # type: ignore[attr-defined]
+        try:
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+        finally:
+            self.args.save_total_limit = limit  # type: ignore[attr-defined]
         directory = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
         if self.teacher is not None:
             self.teacher.save(directory / TEACHER_FILE, self.accelerator)  # type: ignore[attr-defined]
         self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
         if self.args.should_save:  # type: ignore[attr-defined]
-            write_json(directory / MARKER, {"files": checkpoint_files(directory)})
+            write_json(directory / MARKER, {"files": checkpoint_files(directory), "sha256": digests(directory)})
+            rotate_checkpoints(str(directory.parent), save_total_limit=limit)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsd_cli import config as configuration
-from rlsd_cli.artifacts import RunDir, write_json, write_text
+from rlsd_cli.artifacts import RunDir, no_links, read_object, write_json, write_text
 from rlsd_cli.config import RunConfig
 from rlsd_cli.errors import UserError
 
@@ -41,7 +41,7 @@ def locked(run_dir: RunDir) -> Iterator[None]:
         UserError: Another process trains in it.
     """
     run_dir.path.mkdir(parents=True, exist_ok=True)
-    with open(run_dir.path / ".lock", "w") as file:
+    with open(run_dir.path / ".lock", "w", opener=no_links) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -67,7 +67,9 @@ def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
         )
     if run_dir.config_file.is_file() and not configuration.describes(run_dir.config(), config):
         raise UserError(f"{path} holds a run with another configuration: give another --output-dir.")
-    return RunDir.open(path) if run_dir.config_file.is_file() else run_dir
+    # A run killed before its first status has only some of the files; all that it has must be sound.
+    run_dir.refuse_links()
+    return RunDir.open(path) if run_dir.config_file.is_file() and run_dir.status_file.is_file() else run_dir
 
 
 def train(
@@ -110,6 +112,8 @@ def _train_locked(
         return run_dir
 
     quiet_libraries(config.train.threads)
+    from rlsd_cli.training.callbacks import way_out
+
     trainer, callbacks = build_trainer(config, run_dir, on_step, say)
     checkpoint = find_checkpoint(run_dir, say)
     begin(config, run_dir, checkpoint[0] if checkpoint else 0)
@@ -119,9 +123,14 @@ def _train_locked(
         run_dir.write_status(state="failed", error=f"{type(error).__name__}: {error}")
         if "probability tensor contains" in str(error):  # torch.multinomial on the logits of broken weights
             raise UserError(
-                f"{config.method} has no finite probabilities left after step {trainer.state.global_step}: lower "
-                f"train.learning_rate, or go on from a checkpoint in {run_dir.checkpoints_dir}."
+                f"{config.method} has no finite probabilities left after step {trainer.state.global_step}: "
+                f"{way_out(run_dir.checkpoints_dir)}"
             ) from error
+        if checkpoint and isinstance(error, pickle.UnpicklingError):  # torch's loader, which takes tensors only
+            raise UserError(
+                f"{checkpoint[1]} holds a pickle with more in it than tensors, which is never opened: "
+                "remove that checkpoint, then go on with --resume."
+            ) from None
         raise
     finally:
         callbacks["interrupt"].restore()
@@ -174,6 +183,7 @@ def build_trainer(
     )
     trainer = arm.trainer(context)
     trainer.remove_callback(PrinterCallback)
+    trainer.args.logging_nan_inf_filter = False  # it would log a finite loss in the place of NaN
     timer = getattr(trainer, "timer", StepTimer())  # TRL's own trainers have none
     callbacks = {
         "probe": ProbeCallback(trainer, Probe(context), timer),
@@ -187,12 +197,12 @@ def build_trainer(
 
 def find_checkpoint(run_dir: RunDir, say: Callable[[str], None]) -> tuple[int, Path] | None:
     """Return the newest whole checkpoint; damaged ones are named."""
-    from rlsd_cli.training.checkpoints import checkpoints, newest_complete
+    from rlsd_cli.training.checkpoints import checkpoints, newest_intact
 
-    newest = newest_complete(run_dir.checkpoints_dir)
+    newest = newest_intact(run_dir.checkpoints_dir)
     for step, path in checkpoints(run_dir.checkpoints_dir):
         if step > (newest[0] if newest else 0):
-            say(f"{path} was not written to its end; going on from {newest[1] if newest else 'the start'}.")
+            say(f"{path} is damaged or unfinished; going on from {newest[1] if newest else 'the start'}.")
     return newest
 
 
@@ -204,7 +214,9 @@ def begin(config: RunConfig, run_dir: RunDir, step: int) -> None:
         write_text(run_dir.config_file, configuration.dump(config))
     provenance: dict[str, Any] = {"schema_version": 1, "seed": config.seed, "attempts": []}
     if run_dir.provenance_file.is_file():
-        provenance = json.loads(run_dir.provenance_file.read_text())
+        provenance = read_object(run_dir.provenance_file)
+    if not isinstance(provenance.get("attempts"), list):
+        raise UserError(f"{run_dir.provenance_file} is damaged: restore it, or remove it and go on with --resume.")
     provenance["attempts"].append({**attempt(), "from_step": step})
     write_json(run_dir.provenance_file, provenance)
     run_dir.discard_after(step)

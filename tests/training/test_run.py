@@ -10,7 +10,7 @@ import pytest
 
 from rlsd_cli.artifacts import RunDir
 from rlsd_cli.errors import UserError
-from rlsd_cli.training.checkpoints import is_complete, newest_complete
+from rlsd_cli.training.checkpoints import is_complete, newest_intact
 from rlsd_cli.training.run import train
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -134,7 +134,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(tiny_config, tmp_path):
         train(config, tmp_path / "run", on_step=stop_at(5))
     run = RunDir(tmp_path / "run")
     newest = run.checkpoints_dir / "checkpoint-4"
-    assert newest_complete(run.checkpoints_dir) == (4, newest)
+    assert newest_intact(run.checkpoints_dir) == (4, newest)
     (newest / "model.safetensors").write_bytes(b"torn")
     assert not is_complete(newest)
     said = []
@@ -197,7 +197,7 @@ def test_a_loss_that_is_no_number_names_arm_step_and_checkpoints(tmp_path, key):
 
     run = RunDir(tmp_path)
     callback = MetricsCallback(run, "opsd", 9, StepTimer(), lambda record: None)
-    with pytest.raises(UserError, match=f"opsd: {key} is nan at step 3; .*checkpoints"):
+    with pytest.raises(UserError, match=f"opsd: {key} is nan at step 3: there is no checkpoint yet"):
         callback._stop_on_bad_numbers({"step": 3, "loss": 1.0, "grad_norm": 1.0, key: float("nan")})
 
 
