@@ -127,7 +127,7 @@ class RolloutConfig(Section):
     vllm_group_port: Annotated[int, Field(ge=1, le=65535, description="for sending weights to the server")] = 51216
     correction: Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = Field(
         default="token_truncate",
-        description="vLLM's probabilities against the trainer's: the ratio on every arm's loss",
+        description="trainer's against vLLM's probabilities, as a ratio on every arm's loss",
     )
     correction_max: Annotated[float, Field(gt=0, description="upper bound of that ratio")] = 3.0
 
