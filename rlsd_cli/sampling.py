@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rlsd_cli.decoding.loop import decodable, decode
 from rlsd_cli.processors import takes_images, text_tokenizer
+from rlsd_cli.training.limits import check_context
 from rlsd_cli.vision import Vision, encode_chats
 
 
@@ -81,8 +82,12 @@ def sample(
         max_new_tokens: Budget of a completion.
         temperature: Of the softmax.
         greedy: Take the most probable token at each step instead of sampling.
+
+    Raises:
+        UserError: The longest prompt and its completion don't fit into the model's context.
     """
     ids, mask, vision = encode_prompts(tokenizer, prompts).to(model.device)
+    check_context(model, ids.size(1), max_new_tokens)
     images: dict[str, Any] = vision.inputs() if vision else {}
     if takes_images(tokenizer):  # a sampled image token would lack its image
         images["suppress_tokens"] = [model.config.image_token_id]

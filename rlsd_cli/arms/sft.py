@@ -21,6 +21,7 @@ from rlsd_cli.processors import takes_images
 from rlsd_cli.training.arguments import shared_arguments
 from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
+from rlsd_cli.training.limits import check_context
 
 
 def solution_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +66,8 @@ class ReferenceTrainer(CheckpointMixin, SFTTrainer):
             train_dataset=solutions(context.dataset, with_images),
             processing_class=context.tokenizer,
         )
+        if not with_images:
+            check_context(context.model, max(len(ids) for ids in self.train_dataset["input_ids"]), 0)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)

@@ -9,6 +9,7 @@ from datasets import Dataset
 from rlsd_cli.config import RunConfig
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task, Verdict
 from rlsd_cli.tasks.messages import without_images
+from rlsd_cli.training.limits import check_rewards
 from rlsd_cli.vision import require_vision
 
 REFERENCE_KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
@@ -83,7 +84,13 @@ class VerifierReward:
         self.verdicts: list[Verdict] = []
 
     def __call__(self, completions: list[Any], answer: list[str], prompt_id: list[str], **_: Any) -> list[float]:
-        """Return one reward per completion."""
+        """Return one reward per completion.
+
+        Raises:
+            UserError: The task gives a reward that is no finite number.
+        """
         texts = [as_text(completion) for completion in completions]
         self.verdicts = [self.task.verify(*row) for row in zip(texts, answer, prompt_id, strict=True)]
-        return [self.task.reward(text, verdict) for text, verdict in zip(texts, self.verdicts, strict=True)]
+        rewards = [self.task.reward(text, verdict) for text, verdict in zip(texts, self.verdicts, strict=True)]
+        check_rewards(rewards, prompt_id)
+        return rewards

@@ -13,6 +13,7 @@ from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.data import VerifierReward, as_text
 from rlsd_cli.training.fast_rollouts import FastRolloutsMixin
+from rlsd_cli.training.limits import check_context
 from rlsd_cli.training.recorder import write_rollouts
 from rlsd_cli.training.timer import StepTimer
 from rlsd_cli.vision import without_empty_images
@@ -42,6 +43,12 @@ class RolloutTrainer(CheckpointMixin, FastRolloutsMixin, GRPOTrainer):
     def privileged_texts(self, rows: list[dict[str, Any]]) -> list[str | None]:
         """Return the privileged text of each row, None where there is none; arms with a teacher override this."""
         return [None] * len(rows)
+
+    def _tokenize_prompts(self, prompts: Any) -> Any:
+        ids, *others = super()._tokenize_prompts(prompts)
+        model = self.accelerator.unwrap_model(self.model)
+        check_context(model, max(len(row) for row in ids), self.max_completion_length)
+        return ids, *others
 
     def _generate(self, prompts: Any) -> Any:
         *parts, images, tool_images = super()._generate(prompts)
