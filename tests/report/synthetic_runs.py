@@ -13,6 +13,7 @@ import yaml
 
 from rlsd_cli.artifacts import SCHEMA_VERSION, RunDir, write_json, write_parquet, write_text
 from rlsd_cli.config import merge
+from rlsd_cli.report.credit.blame import blame_file
 
 SOLUTION = "7 + 9 = 16 ; 16 * 3 = 16 ; 16 - 20 = 28 ; answer 28 <eos>"
 SUITES = ("chain", "large", "long")
@@ -116,6 +117,8 @@ def write_run(
     if credit and method != "sft":
         for step in (0, done):
             write_parquet(run.credit_dir / f"step-{step:06d}.parquet", credit_frame(step, rng))
+    if credit and method == "rlsd":
+        write_planted(run, [[60 + seed, 10, 30 - seed, 0, 0], *([0] * 5 for _ in range(3))])
     if evaluated:
         accuracy = float(columns["reward"][done - 1]) if "reward" in columns else 0.45
         write_evaluations(run, accuracy, seed)
@@ -134,6 +137,12 @@ def write_evaluations(run: RunDir, accuracy: float, seed: int, questions: int = 
             for k in range(samples + 1)
         ]
         write_parquet(run.eval_dir / f"{suite}.parquet", pd.DataFrame(rows))
+
+
+def write_planted(run: RunDir, counts: list[list[int]], reference: str = "answer") -> None:
+    """Write credit/planted.json with counts of trajectories by planted and by blamed step."""
+    each = {"counts": counts, "chance": 0.4, "chance_same_step": 0.2, "on_first_token": 0.1}
+    write_json(blame_file(run), {"n": sum(map(sum, counts)), "references": {reference: each}})
 
 
 def credit_frame(step: int, rng: np.random.Generator, prompts: int = 4, group: int = 4) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from rlsd_cli.report.claims.distillation import (
     opsd_peaks_early,
 )
 from rlsd_cli.report.claims.policy import (
+    blame_at_the_error,
     clip_ratio_stable,
     mix_does_not_recover,
     rlsd_above,
@@ -113,6 +114,15 @@ CLAIMS = (
         "Table 1, 3",
         f"Leakage in the last fifth. Seen: certainly at most {LEAK_FREE}. Not seen: certainly more.",
         rlsd_does_not_leak,
+    ),
+    Claim(
+        "blame_at_the_error",
+        "RLSD's heaviest blame lies where the error is",
+        "Fig. 6",
+        "Share of derivations with one planted wrong step whose most negative Â lies in that step or the next, the "
+        "teacher seeing what it sees in training. Seen: certainly above one half and above chance. Not seen: certainly "
+        "at most that.",
+        blame_at_the_error,
     ),
 )
 

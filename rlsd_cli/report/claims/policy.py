@@ -7,6 +7,7 @@ import numpy as np
 from rlsd_cli.report.accuracy import difference
 from rlsd_cli.report.claims.base import LEAK_FREE, NOT_SEEN, SEEN, WITHIN, Finding, arm, seeds_of
 from rlsd_cli.report.comparison import Comparison
+from rlsd_cli.report.credit.blame import measured
 from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.measures import fifths, matched
 from rlsd_cli.report.missing import Missing
@@ -77,3 +78,20 @@ def clip_ratio_stable(comparison: Comparison) -> Finding:
     shares = ", ".join(f"{share:.3f}" for share in values.mean(axis=0))
     evidence = f"share of tokens clipped by fifths of the training {shares}; last over first {ratio[0]:.2f}{ends} "
     return Finding(verdict, evidence + seeds_of(seeds))
+
+
+def blame_at_the_error(comparison: Comparison) -> Finding:
+    """RLSD's heaviest blame lies at or just after the step that is wrong."""
+    variant = arm(comparison, "rlsd")
+    kind = str(variant.option("teacher.reference", "answer"))
+    found = {seed: each[kind] for seed, each in measured(variant).items() if kind in each}
+    if not found:
+        raise Missing(f"no run of {variant.label} has credit/planted.json with its own reference")
+    rate = t_interval([each.near / each.n for each in found.values()]).within(0.0, 1.0)
+    chance = max(each.chance for each in found.values())
+    ends = f" [{rate.low:.3f}, {rate.high:.3f}]" if rate.known else ""
+    evidence = (
+        f"{rate.mean:.3f}{ends} of {sum(each.n for each in found.values())} trajectories, by chance {chance:.3f} "
+        f"{seeds_of(tuple(found))}"
+    )
+    return Finding(judge(rate, max(0.5, chance), SEEN, NOT_SEEN), evidence)

@@ -9,6 +9,7 @@ from rlsd_cli.report.figures.bars import fig1b
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.figures.credit import fig6
 from rlsd_cli.report.figures.paper import fig1a, fig3a, fig3b, fig3c, fig5a, fig5b, fig5c
+from rlsd_cli.report.figures.planted import planted
 from rlsd_cli.report.figures.training import SINGLES, overview
 
 FIGURES: dict[str, Callable[[Comparison], Picture]] = {
@@ -23,6 +24,7 @@ FIGURES: dict[str, Callable[[Comparison], Picture]] = {
     "fig5b": fig5b,
     "fig5c": fig5c,
     "fig6": fig6,
+    "planted": planted,
 }
 
 __all__ = ["FIGURES", "Picture"]
