@@ -22,6 +22,14 @@ class Options(DivergenceOptions):
     beta: float = 1.0
 
 
+def image_layout(model: Any) -> dict[str, Any]:
+    """Return what a model's image inputs depend on: equal for models that can share them, empty for text models."""
+    vision = getattr(model.config, "vision_config", None)
+    names = ("patch_size", "temporal_patch_size", "spatial_merge_size", "image_size")
+    layout = {name: getattr(vision, name) for name in names if hasattr(vision, name)}
+    return {"image_token_id": model.config.image_token_id, **layout} if layout else {}
+
+
 class OPDTrainer(DistillationTrainer):
     """Distillation from an external teacher."""
 
@@ -37,6 +45,11 @@ class OPDTrainer(DistillationTrainer):
             raise UserError(
                 f"the teacher '{settings.teacher.model}' has {theirs} vocabulary entries and the student {ours}: "
                 "choose a teacher with the student's vocabulary."
+            )
+        if context.dataset[0].get("images") and image_layout(teacher) != image_layout(context.model):
+            raise UserError(
+                f"the teacher '{settings.teacher.model}' does not read images as the student does "
+                f"({image_layout(teacher)} against {image_layout(context.model)}): choose a teacher of its family."
             )
         super().__init__(context, external_teacher=teacher, **arguments)
 

@@ -54,7 +54,7 @@ def questions(count: int, seed: int = 0) -> list[dict[str, Any]]:
     rng = random.Random(seed)
     rows = []
     for index in range(count):
-        colour, numbers = rng.choice(COLOURS), [rng.randint(1, 6) for _ in range(rng.choice((1, 1, 2)))]
+        colour, numbers = rng.choice(COLOURS), [rng.randint(1, 6) for _ in range(rng.choice((1, 2)))]
         total = sum(numbers)
         rows.append(
             {

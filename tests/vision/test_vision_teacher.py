@@ -1,0 +1,159 @@
+"""The open-book pass over images: against the model's own forward pass on each question alone."""
+
+import pytest
+import torch
+from trainers import one_batch
+
+from rlsd_cli.tasks.messages import append_text, images_of
+from rlsd_cli.training.distillation import logits_of
+
+pytestmark = pytest.mark.usefixtures("earns_rewards")
+
+
+def chat_with(prompt, pictures):
+    """Put pictures back into a prompt's placeholders, independently of TRL."""
+    left = iter(pictures)
+    return [
+        {
+            **turn,
+            "content": [
+                {"type": "image", "image": next(left)} if part["type"] == "image" else part for part in content
+            ],
+        }
+        for turn, content in ((turn, turn["content"]) for turn in prompt)
+    ]
+
+
+def logps_alone(model, processor, chat, completion, temperature=1.0):
+    """Return the log-probs (T,) of a completion after one chat: no padding, no batch, no cache."""
+    text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+    inputs = processor(text=[text], images=[list(images_of(chat))], return_tensors="pt")
+    ids = torch.cat([inputs["input_ids"], completion.unsqueeze(0)], dim=1)
+    types = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(completion).unsqueeze(0)], dim=1)
+    with torch.no_grad():
+        logits = model(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            pixel_values=inputs["pixel_values"],
+            image_grid_thw=inputs["image_grid_thw"],
+            mm_token_type_ids=types,
+        ).logits[0, -len(completion) - 1 : -1]
+    return torch.log_softmax(logits.float() / temperature, dim=-1).gather(1, completion.unsqueeze(1)).squeeze(1)
+
+
+def micro_batches(trainer, rows):
+    """Return the micro-batches that the trainer makes of rows, with the row that each of their rows came from."""
+    keep = trainer._generate_and_score_completions
+
+    def numbered(inputs):
+        output = keep(inputs)
+        return {**output, "row": torch.arange(len(inputs))}
+
+    trainer._generate_and_score_completions = numbered
+    batches = []
+    for step in range(trainer.args.steps_per_generation):
+        trainer._step = step
+        batches.append(trainer._prepare_inputs(rows))
+    return batches
+
+
+def first_rows(trainer):
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = trainer.args.gradient_accumulation_steps
+    return next(iter(trainer.get_train_dataloader()))
+
+
+def expected_rows(trainer, batch, rows, model, prompt_of):
+    """Yield (row in the batch, its completion's length, its log-probs from a pass of its own)."""
+    for place, number in enumerate(batch["row"].tolist()):
+        length = int(batch["completion_mask"][place].sum())
+        completion = batch["completion_ids"][place, :length]
+        chat = chat_with(prompt_of(rows[number], number), rows[number]["images"])
+        yield place, length, logps_alone(model, trainer.processing_class, chat, completion, trainer.temperature)
+
+
+@pytest.mark.parametrize("micro_batch", [2, 8])
+def test_teachers_log_probs_equal_a_pass_over_the_teachers_chat_with_its_pictures(vl_trainer, micro_batch):
+    trainer = vl_trainer("rlsd", {"train": {"micro_batch": micro_batch, "temperature": 0.8}})
+    task, rows = trainer.context.task, first_rows(trainer)
+    assert len({len(row["images"]) for row in rows}) == 2, "one question has two pictures"
+    seen = []
+    for batch in micro_batches(trainer, rows):
+        got = trainer.teacher_logps(batch)
+
+        def opened(row, number):
+            return task.teacher_prompt(row["prompt"], row["solution"])
+
+        for place, length, expected in expected_rows(trainer, batch, rows, trainer.model, opened):
+            torch.testing.assert_close(got[place, :length], expected, atol=2e-5, rtol=1e-4)
+            seen.append(batch["row"][place].item())
+    assert sorted(seen) == list(range(8))
+
+
+@pytest.mark.parametrize("method", ["opsd", "opd", "sdpo"])
+def test_hidden_states_of_each_kind_of_teacher_are_those_of_a_pass_with_the_pictures(vl_trainer, method):
+    trainer = vl_trainer(method, {"train": {"micro_batch": 2}})
+    rows = first_rows(trainer)
+    batches = micro_batches(trainer, rows)
+    teacher = trainer.teacher.model(trainer.model)
+    texts = trainer._rollouts["reference"]
+    assert method == "opd" or any(texts)
+
+    def opened(row, number):
+        return trainer.context.task.teacher_prompt(row["prompt"], texts[number]) if texts[number] else row["prompt"]
+
+    for batch in batches:
+        hidden = trainer._teacher_hidden(batch, batch["completion_ids"].size(1))
+        logps = torch.log_softmax(logits_of(teacher, hidden, trainer.temperature), dim=-1)
+        got = logps.gather(2, batch["completion_ids"].unsqueeze(2)).squeeze(2)
+        for place, length, expected in expected_rows(trainer, batch, rows, teacher, opened):
+            torch.testing.assert_close(got[place, :length], expected, atol=2e-5, rtol=1e-4)
+
+
+def test_another_picture_changes_the_teachers_log_probs_of_its_own_question_only(vl_trainer):
+    trainer = vl_trainer("rlsd", {"train": {"micro_batch": 8}})
+    _, batch = one_batch(trainer)
+    before = trainer.teacher_logps(batch)
+    pixels = batch["pixel_values"].clone()
+    patches = int(batch["image_grid_thw"][: batch["num_images"][0]].prod(dim=1).sum())
+    pixels[:patches] = -pixels[:patches]
+    after = trainer.teacher_logps({**batch, "pixel_values": pixels})
+    tokens = batch["completion_mask"].bool()
+    assert (after - before)[0][tokens[0]].abs().max() > 1e-3
+    torch.testing.assert_close(after[1:], before[1:])
+
+
+def test_teachers_prompt_holds_the_students_pictures_and_the_reference(vl_trainer):
+    trainer = vl_trainer("rlsd")
+    rows, batch = one_batch(trainer)
+    image_token = trainer.model.config.image_token_id
+    tokenizer = trainer.processing_class.tokenizer
+    for row, student, teacher in zip(rows, batch["prompt_ids"], batch["teacher_prompt_ids"], strict=True):
+        assert (student == image_token).sum() == (teacher == image_token).sum() > 0
+        assert row["solution"] in tokenizer.decode(teacher)
+        assert row["solution"] not in tokenizer.decode(student)
+    assert torch.equal(batch["teacher_mm_token_type_ids"].bool(), batch["teacher_prompt_ids"] == image_token)
+
+
+def test_images_of_a_question_are_processed_once_for_all_its_rollouts(vl_trainer, monkeypatch):
+    trainer = vl_trainer("rlsd")
+    counts = []
+    plain = trainer._tokenize_prompts
+    monkeypatch.setattr(trainer, "_tokenize_prompts", lambda prompts: counts.append(len(prompts)) or plain(prompts))
+    one_batch(trainer)
+    assert counts[-1] == 2, "two questions, each with four rollouts and one reference"
+
+
+def test_micro_batches_do_not_change_the_gradient(vl_trainer):
+    def gradient(size):
+        trainer = vl_trainer("grpo_opsd", {"train": {"micro_batch": size, "steps": 1}}, folder=f"micro-{size}")
+        trainer.train()
+        line = next(line for line in trainer.state.log_history if "loss" in line)
+        return line["loss"], line["grad_norm"]
+
+    assert gradient(2) == pytest.approx(gradient(8), rel=1e-4)
+
+
+def test_text_after_the_pictures_is_all_that_a_teachers_prompt_adds():
+    prompt = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many?"}]}]
+    assert append_text(prompt, "Hint")[0]["content"][:2] == prompt[0]["content"]
