@@ -1,7 +1,7 @@
 """Questions of reasoning-gym as a task: procedurally generated, judged by the generators' own verifiers.
 
 reasoning-gym (https://github.com/open-thought/reasoning-gym, Apache-2.0) makes item i of a generator from
-``Random(seed + i)``. Its id holds the stream and i, so that an item can be made again alone, and so can
+its seed and i. The id of a question holds the stream and i, so that it can be made again alone, and so can
 the entry that a verifier asks for:
 
     train-0/chain_sum/192        item 192 of chain_sum in the stream of training seed 0
@@ -26,8 +26,8 @@ from rlsd_cli.tasks.messages import append_text
 
 MARK = "Answer:"
 HELD_OUT_SHARE = 8  # one question in so many is held out
-ATTEMPTS = 256  # items that a training question or a held-out one may be chosen from
-SIZE = 2**40  # virtual: generators make items when asked
+ATTEMPTS = 32  # items that one question may be chosen from
+CHUNK = 1024  # items under one seed: some generators make them all at once
 
 
 def held_out(question: str) -> bool:
@@ -62,7 +62,7 @@ class ReasoningTask:
         self.entry = lru_cache(maxsize=4096)(self._entry)
         self.shots = {name: self._shots(name) for name in self.names}
 
-    def _generator(self, name: str, stream: str) -> Any:
+    def _generator(self, name: str, stream: str, chunk: int) -> Any:
         try:
             import reasoning_gym
             from reasoning_gym.factory import DATASETS
@@ -72,15 +72,16 @@ class ReasoningTask:
             ) from None
         if name not in DATASETS:
             raise UserError(f"reasoning-gym has no generator '{name}'{nearest(name, DATASETS) or '.'}")
-        start = random.Random(f"rlsd-gym-{name}-{stream}").getrandbits(32)
+        start = random.Random(f"rlsd-gym-{name}-{stream}-{chunk}").getrandbits(32)
         try:
-            return reasoning_gym.create_dataset(name, seed=start, size=SIZE, **self.config.sets[name])
+            return reasoning_gym.create_dataset(name, seed=start, size=CHUNK, **self.config.sets[name])
         except (AssertionError, TypeError, ValueError) as error:
             reason = str(error).strip() or "a value is out of range"
             raise UserError(f"task.gym.sets.{name} is not valid: {reason}.") from None
 
     def _entry(self, name: str, stream: str, item: int) -> dict[str, Any]:
-        return self.generator(name, stream)[item]
+        chunk, index = divmod(item, CHUNK)
+        return self.generator(name, stream, chunk)[index]
 
     def _shots(self, name: str) -> list[dict[str, str]]:
         """Return worked examples as chat turns; their stream is no training stream."""
@@ -159,7 +160,9 @@ class ReasoningTask:
         stream, name, item = example_id.split("/")
         extracted = extract(completion)
         try:
-            score = self.generator(name, stream).score_answer(extracted, self.entry(name, stream, int(item)))
+            score = self.generator(name, stream, int(item) // CHUNK).score_answer(
+                extracted, self.entry(name, stream, int(item))
+            )
         except Exception:  # verifiers parse the text: what one can't read is no answer
             score = 0.0
         return Verdict(correct=bool(extracted) and score >= 1.0, extracted=extracted)
