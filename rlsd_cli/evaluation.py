@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rlsd_cli.artifacts import RunDir, write_json, write_parquet
+from rlsd_cli.artifacts import RunDir, write_json, write_parquet, write_text
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.detect import leaks
 from rlsd_cli.statistics.intervals import clustered_interval, wilson_interval
@@ -14,9 +14,14 @@ from rlsd_cli.tasks.base import Example, Task
 from rlsd_cli.training.data import as_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
+    from rlsd_cli.config import TaskConfig
+
 GREEDY = -1  # sample_id of the greedy completion
+BASE = "base"  # the method of a directory whose model nobody trained
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,38 @@ def choose_suites(
     return {name: available[name][:limit] for name in names}
 
 
+def base_run(path: Path, model: str, task: TaskConfig) -> RunDir:
+    """Make, or open again, the directory of an untrained model, so that it stands beside the trained ones.
+
+    Args:
+        path: The directory.
+        model: A name, directory or hub id.
+        task: Whose suites are asked.
+
+    Raises:
+        UserError: The directory holds something else.
+    """
+    import yaml
+
+    from rlsd_cli.provenance import attempt
+
+    wanted = {"method": BASE, "seed": 0, "task": task.model_dump(), "model": {"path": model}}
+    run_dir = RunDir(path)
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file: give a directory with --output-dir.")
+    # One that was killed while it was made holds no more than these.
+    unfinished = {run_dir.config_file.name, run_dir.provenance_file.name}
+    if path.is_dir() and not {child.name for child in path.iterdir()} <= unfinished:
+        run_dir = RunDir.open(path)
+        if run_dir.config() != wanted:
+            raise UserError(f"{path} holds another model or task: give another --output-dir.")
+        return run_dir
+    write_text(run_dir.config_file, yaml.safe_dump(wanted, sort_keys=False))
+    write_json(run_dir.provenance_file, {"schema_version": 1, "seed": 0, "attempts": [attempt()]})
+    run_dir.write_status(state="complete", step=0, steps=0)
+    return run_dir
+
+
 def find_model(run_dir: RunDir, step: int | None) -> tuple[int, str]:
     """Return (step, directory) of the model to evaluate: the final one, or a checkpoint.
 
@@ -141,7 +178,9 @@ def find_model(run_dir: RunDir, step: int | None) -> tuple[int, str]:
             steps = ", ".join(str(found) for found in saved) or "none"
             raise UserError(f"{run_dir.path} has no whole checkpoint of step {step}; it has: {steps}.")
         return step, str(saved[step])
-    if (run_dir.model_dir / "config.json").is_file():
+    if run_dir.config().get("method") == BASE:
+        return 0, str(run_dir.config()["model"]["path"])
+    if any((run_dir.model_dir / name).is_file() for name in ("config.json", "adapter_config.json")):
         return int(run_dir.status().get("step", 0)), str(run_dir.model_dir)
     if not saved:
         raise UserError(f"{run_dir.path} has no model yet: let the training end, or reach its first checkpoint.")
