@@ -10,6 +10,7 @@ from rlsd_cli.config import ModelConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.pretrained import is_gguf, load_gguf_model, load_gguf_tokenizer
 from rlsd_cli.processors import is_vision, load_processor, text_tokenizer
+from rlsd_cli.training.lora import base_of, is_adapter, merged
 
 EMBEDDED = ("micro-base", "micro-teacher")
 
@@ -22,7 +23,7 @@ def resolve(path: str) -> str:
 
 
 def load_model(config: ModelConfig) -> Any:
-    """Load the model to be trained.
+    """Load a model; an adapter is merged into its base.
 
     Raises:
         UserError: There is no such model here, or its files are damaged.
@@ -30,6 +31,9 @@ def load_model(config: ModelConfig) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
+    if is_adapter(config.path):
+        base = load_model(config.model_copy(update={"path": base_of(config.path)}))
+        return _load(lambda source: merged(base, source), config.path, "adapter")
     if is_gguf(config.path):
         return load_gguf_model(config.path, config.dtype)
 
@@ -58,7 +62,7 @@ def load_tokenizer(path: str) -> Any:
         tokenizer = _load(
             lambda source: (
                 load_processor(source)
-                if is_vision(source)
+                if is_vision(resolve(base_of(source)) if is_adapter(source) else source)
                 else AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             ),
             path,

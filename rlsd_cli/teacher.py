@@ -7,11 +7,17 @@
 | synced | a copy of the policy, renewed every k steps (RLSD: 10) |
 | ema | an exponential moving average of the policy's (SDPO: 0.05) |
 | external | another model's (OPD) |
+
+With LoRA no second model is held: the frozen teacher is the policy with its adapter switched off, and
+a following teacher is a copy of the adapter's weights, put in place for its pass. (The average that
+``ema`` keeps is then one of LoRA's two factors, not of their product.)
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from trl.trainer.callbacks import SyncRefModelCallback
 
 from rlsd_cli.config import TeacherConfig
+from rlsd_cli.training.sharded import load_whole, place, whole_state
 
 
 class Teacher:
@@ -29,11 +36,22 @@ class Teacher:
         """Return the module that runs the teacher's pass; ``student`` is the trainer's (wrapped) model."""
         return student
 
+    @contextmanager
+    def in_place(self, student: Any) -> Iterator[None]:
+        """Hold the teacher's weights in ``model(student)`` for the block; ``student`` is the bare model.
+
+        Nothing may be recorded for a backward pass before or in the block.
+        """
+        yield
+
+    def prepare(self, accelerator: Any) -> None:
+        """Put weights of the teacher's own where the accelerator has the policy's: on its device, or sharded."""
+
     def after_step(self, step: int, student: Any) -> None:
         """Update the teacher's weights after optimisation step ``step`` (from 1)."""
 
     def save(self, path: Path, accelerator: Any) -> None:
-        """Write what a resumed run needs."""
+        """Write what a resumed run needs; every process calls this."""
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote."""
@@ -48,6 +66,10 @@ class HeldTeacher(Teacher):
     def model(self, student: Any) -> Any:
         """Return the teacher's own copy."""
         return self._model
+
+    def prepare(self, accelerator: Any) -> None:
+        """Place the copy."""
+        self._model = place(self._model, accelerator)
 
 
 class FollowingTeacher(HeldTeacher):
@@ -65,13 +87,73 @@ class FollowingTeacher(HeldTeacher):
 
     def save(self, path: Path, accelerator: Any) -> None:
         """Write the teacher's weights: they can't be made again from the policy's."""
+        state = whole_state(self._model)
         if accelerator.is_main_process:
-            # Clones, because tied weights share storage, which safetensors refuses.
-            save_file({name: tensor.clone() for name, tensor in self._model.state_dict().items()}, path)
+            save_file(state, path)
 
     def load(self, path: Path) -> None:
         """Read the teacher's weights."""
-        self._model.load_state_dict(load_file(path))
+        load_whole(self._model, load_file(path))
+
+
+class AdapterOffTeacher(Teacher):
+    """The frozen teacher of a policy with an adapter: the policy without it."""
+
+    @contextmanager
+    def in_place(self, student: Any) -> Iterator[None]:
+        """Switch the adapter off."""
+        with student.disable_adapter():
+            yield
+
+
+class AdapterTeacher(Teacher):
+    """A following teacher that holds its own values of the adapter's weights."""
+
+    def __init__(self, student: Any, every: int, rate: float) -> None:
+        self.every = every
+        self.rate = rate
+        self._values = {name: weight.detach().clone() for name, weight in trained(student)}
+
+    def prepare(self, accelerator: Any) -> None:
+        """Move the values to the device."""
+        self._values = {name: value.to(accelerator.device) for name, value in self._values.items()}
+
+    @contextmanager
+    @torch.no_grad()
+    def in_place(self, student: Any) -> Iterator[None]:
+        """Swap the teacher's values in, and the policy's back."""
+        own = {name: weight.detach().clone() for name, weight in trained(student)}
+        self._put(student, self._values)
+        try:
+            yield
+        finally:
+            self._put(student, own)
+
+    @staticmethod
+    def _put(student: Any, values: dict[str, torch.Tensor]) -> None:
+        for name, weight in trained(student):
+            weight.data.copy_(values[name])
+
+    def after_step(self, step: int, student: Any) -> None:
+        """Move towards the policy, or copy it (rate 1), when the step is due."""
+        if step % self.every == 0:
+            for name, weight in trained(student):
+                self._values[name].lerp_(weight.detach(), self.rate)
+
+    def save(self, path: Path, accelerator: Any) -> None:
+        """Write the teacher's values."""
+        if accelerator.is_main_process:
+            save_file(self._values, path)
+
+    def load(self, path: Path) -> None:
+        """Read the teacher's values."""
+        for name, value in load_file(path).items():
+            self._values[name].copy_(value)
+
+
+def trained(model: Any) -> list[tuple[str, torch.Tensor]]:
+    """Return the weights that training changes, by name."""
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
 
 
 def build_teacher(config: TeacherConfig, student: Any, external: Any = None) -> Teacher:
@@ -86,16 +168,8 @@ def build_teacher(config: TeacherConfig, student: Any, external: Any = None) -> 
         return HeldTeacher(external)
     if config.source == "online":
         return Teacher()
+    every, rate = (config.sync_every, 1.0) if config.source == "synced" else (1, config.ema_rate)
+    if hasattr(student, "peft_config"):
+        return AdapterOffTeacher() if config.source == "frozen" else AdapterTeacher(student, every, rate)
     twin = copy.deepcopy(student)
-    if config.source == "frozen":
-        return HeldTeacher(twin)
-    if config.source == "synced":
-        return FollowingTeacher(twin, every=config.sync_every, rate=1.0)
-    return FollowingTeacher(twin, every=1, rate=config.ema_rate)
-
-
-def same_device(teacher: Teacher, student: Any, device: torch.device) -> None:
-    """Move a teacher that has its own weights to ``device``."""
-    module = teacher.model(student)
-    if module is not student:
-        module.to(device)
+    return HeldTeacher(twin) if config.source == "frozen" else FollowingTeacher(twin, every, rate)

@@ -21,6 +21,7 @@ from rlsd_cli.processors import takes_images
 from rlsd_cli.training.arguments import shared_arguments
 from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
+from rlsd_cli.training.distributed import share_of_prompts, world_size
 from rlsd_cli.training.limits import check_context
 
 
@@ -53,12 +54,14 @@ class ReferenceTrainer(CheckpointMixin, SFTTrainer):
     """TRL's SFTTrainer on the run's prompts and their reference solutions, in the run's order."""
 
     def __init__(self, context: RunContext) -> None:
-        train, with_images = context.config.train, takes_images(context.tokenizer)
+        with_images = takes_images(context.tokenizer)
+        micro_batch, accumulation = share_of_prompts(context.config.train, world_size())
         super().__init__(
             model=context.model,
             args=SFTConfig(
                 **shared_arguments(context),
-                per_device_train_batch_size=train.prompts_per_step,
+                per_device_train_batch_size=micro_batch,
+                gradient_accumulation_steps=accumulation,
                 completion_only_loss=True,
                 max_length=None,
                 remove_unused_columns=not with_images,  # rows with images are made from the one column "index"

@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
+from rlsd_cli.config import RolloutConfig
 from rlsd_cli.training.context import RunContext
+from rlsd_cli.training.distributed import share_of_batch, world_size
 
 
 def shared_arguments(context: RunContext) -> dict[str, Any]:
@@ -27,10 +29,13 @@ def shared_arguments(context: RunContext) -> dict[str, Any]:
         "save_strategy": "steps",
         "save_steps": train.save_every,
         "save_total_limit": train.keep_checkpoints,
-        "report_to": "none",
+        "report_to": config.log.report_to,
+        "run_name": f"{config.name}-seed-{config.seed}",
+        "project": config.log.project,
         "disable_tqdm": True,
         "use_cpu": not on_gpu,
-        "bf16": on_gpu and config.model.dtype == "bfloat16",
+        # The weights themselves are float32, or a step of 1e-6 would be lost in rounding (`models.trainable`).
+        "bf16": config.model.dtype == "bfloat16",
         "gradient_checkpointing": train.gradient_checkpointing,
         "dataloader_pin_memory": on_gpu,
     }
@@ -41,12 +46,12 @@ def rollout_arguments(context: RunContext, **overrides: Any) -> Any:
     from trl import GRPOConfig
 
     train = context.config.train
-    batch = train.prompts_per_step * train.group_size
-    micro_batch = train.micro_batch or batch
+    micro_batch, accumulation = share_of_batch(train, world_size())
     settings = {
         **shared_arguments(context),
+        **vllm_arguments(context.config.rollout),
         "per_device_train_batch_size": micro_batch,
-        "gradient_accumulation_steps": batch // micro_batch,
+        "gradient_accumulation_steps": accumulation,
         "num_generations": train.group_size,
         "max_completion_length": train.max_completion_tokens or context.task.max_completion_tokens,
         "temperature": train.temperature,
@@ -60,3 +65,33 @@ def rollout_arguments(context: RunContext, **overrides: Any) -> Any:
         "shuffle_dataset": False,
     }
     return GRPOConfig(**{**settings, **overrides})
+
+
+def vllm_arguments(rollout: RolloutConfig) -> dict[str, Any]:
+    """Return TRL's settings for rollouts by vLLM; none where transformers makes them.
+
+    ``correction`` multiplies every arm's loss by π_trainer/π_vLLM of the sampled tokens, bounded; TRL applies
+    it to the policy loss, and our distilling arms apply the same ratio to their divergence.
+    """
+    if rollout.engine != "vllm":
+        return {}
+    settings: dict[str, Any] = {
+        "use_vllm": True,
+        "vllm_mode": rollout.vllm_mode,
+        "vllm_importance_sampling_correction": rollout.correction != "none",
+        "vllm_importance_sampling_clip_max": rollout.correction_max,
+    }
+    if rollout.correction != "none":
+        settings["vllm_importance_sampling_mode"] = rollout.correction
+    if rollout.vllm_mode == "colocate":
+        return settings | {
+            "vllm_gpu_memory_utilization": rollout.vllm_gpu_memory,
+            "vllm_tensor_parallel_size": rollout.vllm_tensor_parallel,
+            "vllm_max_model_length": rollout.vllm_max_length,
+            "vllm_enable_sleep_mode": rollout.vllm_sleep,
+        }
+    return settings | {
+        "vllm_server_host": rollout.vllm_server_host,
+        "vllm_server_port": rollout.vllm_server_port,
+        "vllm_group_port": rollout.vllm_group_port,
+    }

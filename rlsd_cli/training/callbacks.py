@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from rlsd_cli.artifacts import RunDir, append_line, jsonable
 from rlsd_cli.errors import UserError
 from rlsd_cli.training.checkpoints import newest_intact
+from rlsd_cli.training.distributed import on_any, sharding
 from rlsd_cli.training.probe import Probe
 from rlsd_cli.training.timer import StepTimer
 
@@ -35,7 +36,11 @@ def way_out(checkpoints_dir: Path) -> str:
 
 
 class ProbeCallback(TrainerCallback):
-    """Probes the policy at its steps and adds the result to the step's metrics."""
+    """Probes the policy at its steps and adds the result to the step's metrics.
+
+    Every process probes the same prompts with the same seed, as sharded weights need all of them; under
+    ZeRO-3, whose output layer can't be read outside the model's own pass, there is no probe.
+    """
 
     def __init__(self, trainer: Any, probe: Probe, timer: StepTimer) -> None:
         self.trainer = trainer
@@ -45,7 +50,7 @@ class ProbeCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Probe when it is due."""
-        if self.probe.due(state.global_step):
+        if self.probe.due(state.global_step) and sharding(self.trainer.accelerator) != "zero3":
             model = self.trainer.accelerator.unwrap_model(self.trainer.model)
             with self.timer.part("probe"):
                 self.pending = self.probe.run(model, state.global_step, write=state.is_world_process_zero)
@@ -137,7 +142,8 @@ class InterruptCallback(TrainerCallback):
         self.interrupted = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop after this step if asked to."""
+        """Stop after this step if any process was asked to."""
+        self.interrupted = on_any(self.interrupted, args.device)
         if self.interrupted:
             control.should_save = True
             control.should_training_stop = True

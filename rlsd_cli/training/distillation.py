@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from rlsd_cli.config import Section
 from rlsd_cli.divergences import Support, divergence
 from rlsd_cli.objectives import sequence_mean
+from rlsd_cli.training.sharded import unshard_root
 from rlsd_cli.training.teacher_pass import TeacherTrainer
 
 # Logits of a chunk: 2^24 float32 numbers are 64 MB, for the student and for the teacher each.
@@ -46,6 +47,7 @@ def last_hidden_states(model: Any) -> Iterator[list[Tensor]]:
 def logits_of(model: Any, hidden: Tensor, temperature: float) -> Tensor:
     """Return the logits that a model's head gives for hidden states (N, H), over the temperature: (N, V) in float32."""
     config = model.config.get_text_config()
+    unshard_root(model)
     logits = model.get_output_embeddings()(hidden).float()
     scale = getattr(config, "logit_scale", None)
     if scale is not None:
@@ -85,8 +87,8 @@ class DistillationTrainer(TeacherTrainer):
     """Loss = policy_weight · GRPO + distillation_weight · divergence(student, teacher).
 
     Inherited: the policy loss and its metrics; one student pass serves both terms. The divergence
-    is averaged like the policy loss (``train.aggregation``); rows without a reference add 0 and
-    stay in the denominator, as in SDPO's official code and in TRL's.
+    is averaged like the policy loss (``train.aggregation``), and corrected like it for rollouts by vLLM;
+    rows without a reference add 0 and stay in the denominator, as in SDPO's official code and in TRL's.
     """
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
@@ -100,6 +102,8 @@ class DistillationTrainer(TeacherTrainer):
         per_token, forward_kl = self._divergence(student, captured[-1][:, -width - 1 : -1], teacher_hidden, mask)
         self.log_mean("distillation/loss", per_token.detach(), mask)
         self.log_mean("teacher/kl_forward", forward_kl.detach(), mask)
+        if "importance_sampling_ratio" in inputs:  # vLLM's rollouts: the policy loss has the same factor, from TRL
+            per_token = per_token * inputs["importance_sampling_ratio"]
         loss = option("distillation_weight") * self._aggregate(per_token, inputs)
         if option("policy_weight"):
             loss = loss + option("policy_weight") * policy_loss
@@ -109,7 +113,8 @@ class DistillationTrainer(TeacherTrainer):
     def _teacher_hidden(self, inputs: dict[str, Any], width: int) -> Tensor:
         """Return the teacher's hidden states that predict the completion, (B, T, H')."""
         module = self.teacher.model(self.model)
-        with self.timer.part("teacher"), last_hidden_states(self.accelerator.unwrap_model(module)) as captured:
+        bare, student = self.accelerator.unwrap_model(module), self.accelerator.unwrap_model(self.model)
+        with self.timer.part("teacher"), self.teacher.in_place(student), last_hidden_states(bare) as captured:
             # logits_to_keep=1: the head's work is not needed here, only the backbone's.
             module(**self.teacher_inputs(inputs), logits_to_keep=1)
         return captured[-1][:, -width - 1 : -1]

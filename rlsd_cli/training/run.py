@@ -7,7 +7,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rlsd_cli import config as configuration
 from rlsd_cli.artifacts import RunDir, no_links, read_object, write_json, write_text
 from rlsd_cli.config import RunConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.training.distributed import on_main, rank
 
 
 def quiet_libraries(threads: int | None) -> None:
@@ -80,7 +81,7 @@ def train(
     on_step: Callable[[dict[str, Any]], None] = lambda record: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunDir:
-    """Train one run, or go on with it.
+    """Train one run, or go on with it; with several processes, each calls this and the first one writes.
 
     Args:
         config: The resolved configuration.
@@ -92,9 +93,17 @@ def train(
     Raises:
         UserError: The directory or the model can't be used, or training met NaN.
     """
-    run_dir = prepare(path, config, resume)
+    run_dir, say = RunDir(path), (say if rank() == 0 else lambda text: None)
     try:
-        with locked(run_dir):
+        with ExitStack() as held:
+
+            def claim() -> bool:
+                held.enter_context(locked(prepare(path, config, resume)))
+                return run_dir.status_file.is_file() and run_dir.status().get("state") == "complete"
+
+            if on_main(claim):
+                say(f"{run_dir.path} is complete already; nothing to do.")
+                return run_dir
             return _train_locked(config, run_dir, on_step, say)
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be written: check its permissions.") from None
@@ -107,20 +116,17 @@ def train(
 def _train_locked(
     config: RunConfig, run_dir: RunDir, on_step: Callable[[dict[str, Any]], None], say: Callable[[str], None]
 ) -> RunDir:
-    if run_dir.status_file.is_file() and run_dir.status().get("state") == "complete":
-        say(f"{run_dir.path} is complete already; nothing to do.")
-        return run_dir
-
     quiet_libraries(config.train.threads)
     from rlsd_cli.training.callbacks import way_out
 
     trainer, callbacks = build_trainer(config, run_dir, on_step, say)
-    checkpoint = find_checkpoint(run_dir, say)
-    begin(config, run_dir, checkpoint[0] if checkpoint else 0)
+    checkpoint = on_main(lambda: find_checkpoint(run_dir, say))
+    on_main(lambda: begin(config, run_dir, checkpoint[0] if checkpoint else 0))
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint[1]) if checkpoint else None)
     except BaseException as error:
-        run_dir.write_status(state="failed", error=f"{type(error).__name__}: {error}")
+        if rank() == 0:
+            run_dir.write_status(state="failed", error=f"{type(error).__name__}: {error}")
         if "probability tensor contains" in str(error):  # torch.multinomial on the logits of broken weights
             raise UserError(
                 f"{config.method} has no finite probabilities left after step {trainer.state.global_step}: "
@@ -135,12 +141,16 @@ def _train_locked(
     finally:
         callbacks["interrupt"].restore()
     if callbacks["interrupt"].interrupted:
-        run_dir.write_status(state="interrupted", step=trainer.state.global_step)
+        on_main(lambda: run_dir.write_status(state="interrupted", step=trainer.state.global_step))
         say(f"stopped after step {trainer.state.global_step}; go on with --resume.")
         return run_dir
     trainer.save_model(str(run_dir.model_dir))
-    (run_dir.model_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle: nobody should have to open one
-    run_dir.write_status(state="complete", step=config.train.steps, steps=config.train.steps, error=None)
+
+    def finish() -> None:
+        (run_dir.model_dir / "training_args.bin").unlink(missing_ok=True)  # a pickle: nobody should have to open one
+        run_dir.write_status(state="complete", step=config.train.steps, steps=config.train.steps, error=None)
+
+    on_main(finish)
     return run_dir
 
 
@@ -164,12 +174,17 @@ def build_trainer(
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
     from rlsd_cli.training.context import RunContext
     from rlsd_cli.training.data import training_set
+    from rlsd_cli.training.lora import trainable
+    from rlsd_cli.training.preflight import check_machine
     from rlsd_cli.training.probe import Probe
     from rlsd_cli.training.references import check_references
+    from rlsd_cli.training.reporting import MetadataCallback, set_places
     from rlsd_cli.training.timer import StepTimer
 
     set_seed(config.seed)
-    arm, task = load_arm(config.method), load_task(config.task)
+    arm = load_arm(config.method)
+    on_main(lambda: check_machine(config, arm))
+    task = load_task(config.task)
     if warning := check_references(config, arm, task):
         say(warning)
     tokenizer = load_tokenizer(config.model.path)
@@ -177,10 +192,11 @@ def build_trainer(
         config=config,
         run_dir=run_dir,
         task=task,
-        model=load_model(config.model),
+        model=trainable(load_model(config.model), config),
         tokenizer=tokenizer,
         dataset=training_set(config, task, takes_images(tokenizer)),
     )
+    set_places(config, run_dir)
     trainer = arm.trainer(context)
     trainer.remove_callback(PrinterCallback)
     trainer.args.logging_nan_inf_filter = False  # it would log a finite loss in the place of NaN
@@ -192,6 +208,10 @@ def build_trainer(
     }
     for callback in callbacks.values():
         trainer.add_callback(callback)
+    # The probe goes first, so that a service gets its metrics with the step's.
+    trainer.callback_handler.callbacks.insert(0, trainer.pop_callback(ProbeCallback))
+    if config.log.report_to != "none":
+        trainer.add_callback(MetadataCallback(trainer, config))
     return trainer, callbacks
 
 

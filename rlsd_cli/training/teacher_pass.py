@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.utils import add_fused_lm_head, pad
 
-from rlsd_cli.teacher import build_teacher, same_device
+from rlsd_cli.teacher import build_teacher
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.rollout import RolloutTrainer
 from rlsd_cli.vision import COUNTS, PER_IMAGE, PER_TOKEN, extended
@@ -42,8 +42,8 @@ class TeacherTrainer(RolloutTrainer):
         super().__init__(context, **arguments)
         module = self.teacher.model(self.model)
         if module is not self.model:
-            same_device(self.teacher, self.model, self.accelerator.device)
-            add_fused_lm_head(module, temperature=self.temperature)
+            add_fused_lm_head(module, temperature=self.temperature)  # before the copy is sharded
+        self.teacher.prepare(self.accelerator)
         self.add_callback(TeacherCallback(self))
 
     def privileged_texts(self, rows: list[dict[str, Any]]) -> list[str | None]:
@@ -103,7 +103,7 @@ class TeacherTrainer(RolloutTrainer):
     @torch.no_grad()
     def teacher_logps(self, inputs: dict[str, Any]) -> Tensor:
         """Return the teacher's log-probs of the sampled tokens, (B, T), at the sampling temperature."""
-        with self.timer.part("teacher"):
+        with self.timer.part("teacher"), self.teacher.in_place(self.accelerator.unwrap_model(self.model)):
             logps, _, _ = self._get_per_token_logps_and_entropies(
                 self.teacher.model(self.model),
                 **self.teacher_inputs(inputs),

@@ -1,0 +1,116 @@
+"""Many processes: who writes, how the batch is shared out, where the weights lie (docs/gpu.md)."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from rlsd_cli.config import TrainConfig
+from rlsd_cli.errors import UserError
+
+Value = TypeVar("Value")
+
+
+def rank() -> int:
+    """Return the number of this process, from 0, as accelerate's and torch's launchers set it."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """Return the number of processes that train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def share_of_batch(train: TrainConfig, processes: int) -> tuple[int, int]:
+    """Return (completions per forward pass, forward passes per step) of one process.
+
+    The step's batch is the configuration's, whatever the number of processes.
+
+    Raises:
+        UserError: The batch can't be shared out evenly.
+    """
+    batch = train.prompts_per_step * train.group_size
+    if batch % processes:
+        raise UserError(
+            f"{processes} processes can't share {batch} completions a step evenly: make train.prompts_per_step x "
+            "train.group_size a multiple of the number of processes."
+        )
+    share = batch // processes
+    micro_batch = train.micro_batch or share
+    if share % micro_batch:
+        raise UserError(
+            f"train.micro_batch={micro_batch} does not divide the {share} completions that each of {processes} "
+            f"processes has a step: give a divisor of {share}."
+        )
+    return micro_batch, share // micro_batch
+
+
+def share_of_prompts(train: TrainConfig, processes: int) -> tuple[int, int]:
+    """Return (prompts per forward pass, forward passes per step) of one process, for an arm without rollouts.
+
+    A pass has as many prompts as the process's share and ``train.micro_batch`` both allow.
+
+    Raises:
+        UserError: The prompts can't be shared out evenly.
+    """
+    if train.prompts_per_step % processes:
+        raise UserError(
+            f"{processes} processes can't share {train.prompts_per_step} prompts a step evenly: make "
+            "train.prompts_per_step a multiple of the number of processes."
+        )
+    share = train.prompts_per_step // processes
+    micro_batch = math.gcd(share, train.micro_batch) if train.micro_batch else share
+    return micro_batch, share // micro_batch
+
+
+def sharding(accelerator: Any) -> Literal["none", "fsdp", "zero3"]:
+    """Return how the trained weights are spread over the processes."""
+    plugin = accelerator.state.deepspeed_plugin
+    if plugin is not None and plugin.zero_stage == 3:
+        return "zero3"
+    return "fsdp" if getattr(accelerator.state, "fsdp_plugin", None) is not None else "none"
+
+
+def on_main(function: Callable[[], Value]) -> Value:
+    """Call ``function`` on the first process only, and return its result on all.
+
+    A `UserError` ends every process: on the first it is raised, on the others it is a quiet exit,
+    so that the sentence is printed once.
+
+    Args:
+        function: Returns something that can be pickled.
+    """
+    if world_size() == 1:
+        return function()
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    PartialState(cpu=not torch.cuda.is_available())  # joins the processes, where nothing has yet
+    told: list[Any] = [None, False]
+    error = None
+    if rank() == 0:
+        try:
+            told = [function(), True]
+        except UserError as caught:
+            error = caught
+    broadcast_object_list(told, from_process=0)
+    if error is not None:
+        raise error
+    if not told[1]:
+        raise SystemExit(2)
+    return told[0]
+
+
+def on_any(flag: bool, device: Any) -> bool:
+    """Return whether ``flag`` is set on any process, so that all of them do the same."""
+    if world_size() == 1:
+        return flag
+    import torch
+    import torch.distributed as dist
+
+    count = torch.tensor(int(flag), device=device)
+    dist.all_reduce(count)
+    return bool(count.item())
