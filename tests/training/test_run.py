@@ -211,17 +211,3 @@ def test_a_tasks_own_reward_reaches_the_trainer(tiny_trainer):
     trainer.reward.task = Halves()
     assert trainer.reward(["answer 1", "answer 2"], answer=["1", "1"], prompt_id=["a", "b"]) == [0.5, 0.5]
     assert [verdict.correct for verdict in trainer.reward.verdicts] == [True, False]
-
-
-def test_questions_with_images_are_refused_in_training(tiny_config):
-    from dataclasses import replace
-
-    from rlsd_cli.tasks.arithmetic import ArithmeticTask
-    from rlsd_cli.training.data import training_set
-
-    class WithPictures(ArithmeticTask):
-        def train_example(self, seed, index):
-            return replace(super().train_example(seed, index), images=("a.png",))
-
-    with pytest.raises(UserError, match="images"):
-        training_set(tiny_config("grpo"), WithPictures())
