@@ -81,14 +81,15 @@ class ReasoningTask:
 
     def _entry(self, name: str, stream: str, item: int) -> dict[str, Any]:
         chunk, index = divmod(item, CHUNK)
-        return self.generator(name, stream, chunk)[index]
+        entry = self.generator(name, stream, chunk)[index]
+        return {**entry, "question": entry["question"].strip()}
 
     def _shots(self, name: str) -> list[dict[str, str]]:
         """Return worked examples as chat turns; their stream is no training stream."""
         turns = []
         for shot in range(self.config.shots):
             entry = self.entry(name, "shots", shot)
-            turns.append({"role": "user", "content": entry["question"].strip()})
+            turns.append({"role": "user", "content": entry["question"]})
             turns.append({"role": "assistant", "content": f"{MARK} {entry['answer']}"})
         return turns
 
@@ -96,7 +97,7 @@ class ReasoningTask:
         """Return one item as an example."""
         entry = self.entry(name, stream, item)
         system = [{"role": "system", "content": self.config.instruction}] if self.config.instruction else []
-        question = {"role": "user", "content": entry["question"].strip()}
+        question = {"role": "user", "content": entry["question"]}
         return Example(
             id=f"{stream}/{name}/{item}",
             prompt=[*system, *self.shots[name], question],
