@@ -53,6 +53,18 @@ def test_settings_for_videos_survive_loading_without_torchvision(vl_model, tmp_p
     assert "video_settings" not in kept
 
 
+def test_a_processor_in_the_hubs_older_files_is_loaded(vl_model, tmp_path):
+    folder = shutil.copytree(vl_model, tmp_path / "older")
+    settings = json.loads((folder / "processor_config.json").read_text())["image_processor"]
+    # As in Qwen3-VL's repositories: the image part in a file of its own, under the name of the class for torchvision.
+    settings |= {"image_processor_type": "Qwen2VLImageProcessorFast", "processor_class": "Qwen3VLProcessor"}
+    (folder / "processor_config.json").unlink()
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    processor = load_tokenizer(str(folder))
+    assert processor.image_processor.patch_size == 4
+    assert text_tokenizer(processor).padding_side == "left"
+
+
 def test_rows_of_a_batch_keep_their_own_pictures(loaded):
     _, processor = loaded
     chats = [
