@@ -8,7 +8,8 @@ import os
 from rlsd_cli.arms import Arm
 from rlsd_cli.config import RunConfig
 from rlsd_cli.errors import UserError
-from rlsd_cli.training.distributed import share_of_batch, world_size
+from rlsd_cli.planning.jobs import check_memory
+from rlsd_cli.training.distributed import share_of_batch, share_of_prompts, world_size
 
 
 def installed(package: str) -> bool:
@@ -23,10 +24,13 @@ def check_machine(config: RunConfig, arm: Arm) -> None:
         UserError: A package or a GPU is missing, the batch can't be shared out, or the model does not fit.
     """
     check_packages(config)
-    share_of_batch(config.train, world_size())
     if arm.data == "on-policy":
+        share_of_batch(config.train, world_size())
         check_vllm(config)
+    else:
+        share_of_prompts(config.train, world_size())
     check_zero3(arm)
+    check_memory(config, arm, world_size())
 
 
 def check_packages(config: RunConfig) -> None:

@@ -181,9 +181,9 @@ def build_trainer(
     from rlsd_cli.training.reporting import MetadataCallback, set_places
     from rlsd_cli.training.timer import StepTimer
 
-    set_seed(config.seed)
     arm = load_arm(config.method)
     on_main(lambda: check_machine(config, arm))
+    set_seed(config.seed)
     task = load_task(config.task)
     if warning := check_references(config, arm, task):
         say(warning)
