@@ -19,6 +19,7 @@ def training_set(config: RunConfig, task: Task, takes_images: bool = False) -> D
     """Return the examples of a run in the order of training: the same for every arm of a seed.
 
     Rows are made when they are asked for, so that neither texts nor images of a whole run are ever in memory.
+    ``index`` numbers the questions of the run: unlike a data set's own ids, it is never there twice.
 
     Args:
         config: The run.
@@ -33,7 +34,8 @@ def training_set(config: RunConfig, task: Task, takes_images: bool = False) -> D
     def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         # A batch holds each question once for every rollout: make it once.
         examples = {index: task.train_example(config.seed, index) for index in set(batch["index"])}
-        return columns_of([examples[index] for index in batch["index"]], takes_images, config.model.path)
+        columns = columns_of([examples[index] for index in batch["index"]], takes_images, config.model.path)
+        return {"index": batch["index"], **columns}
 
     count = config.train.steps * config.train.prompts_per_step
     dataset = Dataset.from_dict({"index": list(range(count))}).with_transform(rows)

@@ -71,7 +71,7 @@ class TeacherTrainer(RolloutTrainer):
         """
         with self.timer.part("teacher"):
             # The rollouts of a question mostly share their open-book prompt: its images are processed once.
-            keys = [(row["prompt_id"], text) for row, text in zip(rows, texts, strict=True)]
+            keys = [(row["index"], text) for row, text in zip(rows, texts, strict=True)]
             first = {key: keys.index(key) for key in keys}
             place = {key: number for number, key in enumerate(first)}
             once = list(first.values())

@@ -1,5 +1,7 @@
 """The open-book pass over images: against the model's own forward pass on each question alone."""
 
+import json
+
 import pytest
 import torch
 from trainers import one_batch
@@ -142,6 +144,18 @@ def test_images_of_a_question_are_processed_once_for_all_its_rollouts(vl_trainer
     monkeypatch.setattr(trainer, "_tokenize_prompts", lambda prompts: counts.append(len(prompts)) or plain(prompts))
     one_batch(trainer)
     assert counts[-1] == 2, "two questions, each with four rollouts and one reference"
+
+
+def test_questions_that_share_their_id_and_answer_keep_their_own_pictures(vl_trainer, shapes):
+    lines = [json.loads(line) for line in shapes.read_text().splitlines()]
+    same = {"id": "same", "prompt": "How many?", "answer": "1", "solution": "One."}
+    shapes.write_text("".join(json.dumps({**row, **same}) + "\n" for row in lines))
+    trainer = vl_trainer("rlsd")
+    _, batch = one_batch(trainer)
+    tokens = (batch["teacher_prompt_ids"] == trainer.model.config.image_token_id).sum(dim=1)
+    student = (batch["prompt_ids"] == trainer.model.config.image_token_id).sum(dim=1)
+    assert len(set(student.tolist())) == 2, "pictures of different sizes"
+    assert torch.equal(tokens, student)
 
 
 def test_micro_batches_do_not_change_the_gradient(vl_trainer):
