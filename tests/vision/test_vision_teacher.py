@@ -6,7 +6,11 @@ import pytest
 import torch
 from trainers import one_batch
 
+from rlsd_cli.config import ModelConfig
+from rlsd_cli.models import load_model
+from rlsd_cli.sampling import encode_prompts, sample
 from rlsd_cli.tasks.messages import append_text, images_of
+from rlsd_cli.training import probe
 from rlsd_cli.training.distillation import logits_of
 
 pytestmark = pytest.mark.usefixtures("earns_rewards")
@@ -166,6 +170,22 @@ def test_micro_batches_do_not_change_the_gradient(vl_trainer):
         return line["loss"], line["grad_norm"]
 
     assert gradient(2) == pytest.approx(gradient(8), rel=1e-4)
+
+
+def test_the_probes_evidence_is_the_difference_of_two_passes_with_the_pictures(vl_trainer, vl_model, monkeypatch):
+    monkeypatch.setattr(probe, "ROWS_PER_PASS", 3)
+    context = vl_trainer("rlsd").context
+    model, processor = load_model(ModelConfig(path=str(vl_model))).eval(), context.tokenizer
+    examples = [context.task.train_example(0, index) for index in range(5)]
+    prompts = [example.prompt for example in examples]
+    opened = [context.task.teacher_prompt(example.prompt, example.solution) for example in examples]
+    samples = sample(model, processor, prompts, max_new_tokens=6)
+    scores = probe.score(model, samples, *encode_prompts(processor, opened), temperature=1.0)
+    for row, (closed, open_book) in enumerate(zip(prompts, opened, strict=True)):
+        length = int(samples.completion_mask[row].sum())
+        completion = samples.completion_ids[row, :length]
+        gain = logps_alone(model, processor, open_book, completion) - logps_alone(model, processor, closed, completion)
+        torch.testing.assert_close(scores.delta[row, :length], gain, atol=4e-5, rtol=1e-4)
 
 
 def test_text_after_the_pictures_is_all_that_a_teachers_prompt_adds():
