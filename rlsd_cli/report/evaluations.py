@@ -45,22 +45,22 @@ def read_suite(directory: RunDir, suite: str) -> SuiteResult | None:
         return None
     try:
         frame = pd.read_parquet(path, columns=COLUMNS)
-    except Exception as error:
+        sampled = frame[frame["sample_id"] >= 0]
+        greedy = sampled.empty
+        used = frame if greedy else sampled
+        if used.empty:
+            return None
+        grouped = used.groupby("prompt_id", sort=True)["correct"]
+        return SuiteResult(
+            ids=grouped.mean().index.to_numpy(dtype=str),
+            means=grouped.mean().to_numpy(dtype=float),
+            samples=int(grouped.size().min()),
+            greedy=greedy,
+        )
+    except Exception as error:  # of pyarrow, or of pandas at columns of other types
         raise UserError(
             f"{path} is not a readable evaluation ({type(error).__name__}): run `rlsd eval {directory.path}` again."
         ) from None
-    sampled = frame[frame["sample_id"] >= 0]
-    greedy = sampled.empty
-    used = frame if greedy else sampled
-    if used.empty:
-        return None
-    grouped = used.groupby("prompt_id", sort=True)["correct"]
-    return SuiteResult(
-        ids=grouped.mean().index.to_numpy(dtype=str),
-        means=grouped.mean().to_numpy(dtype=float),
-        samples=int(grouped.size().min()),
-        greedy=greedy,
-    )
 
 
 def suites_of(variant: Variant) -> list[str]:
@@ -100,7 +100,9 @@ def evaluation_notes(variants: Iterable[Variant], suites: Iterable[str]) -> list
                         f"{run.path}: {suite} was evaluated at step {step}, not at its end {run.step}: left out."
                     )
                 elif summary:
-                    how[tuple(summary.get(key) for key in EVAL_SETTINGS)].append(f"{variant.label} seed {run.seed}")
+                    how[tuple(str(summary.get(key)) for key in EVAL_SETTINGS)].append(
+                        f"{variant.label} seed {run.seed}"
+                    )
     if len(how) > 1:
         parts = []
         for values, runs in how.items():

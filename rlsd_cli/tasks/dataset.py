@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.config import nearest
-from rlsd_cli.errors import UserError
+from rlsd_cli.errors import UserError, listed
 from rlsd_cli.tasks.base import Example, ReferenceKind, Verdict
 from rlsd_cli.tasks.columns import LAYOUTS, NEEDED, Columns, DataConfig
 from rlsd_cli.tasks.images import load_images
-from rlsd_cli.tasks.messages import append_text, images_of, user_message
+from rlsd_cli.tasks.messages import append_text, checked_turns, images_of, user_message
 from rlsd_cli.tasks.source import load_rows
 from rlsd_cli.verifiers.load import load_verifier
 from rlsd_cli.verifiers.reward import composite_reward
@@ -38,7 +38,7 @@ def resolve_columns(config: DataConfig, available: list[str]) -> dict[str, str]:
         elif named or (column and role in NEEDED):
             raise UserError(
                 f"{config.path} has no column '{column}' for the {role}{nearest(column, available) or ';'} "
-                f"set task.data.columns.{role} to one of: {', '.join(available)}."
+                f"set task.data.columns.{role} to one of: {listed(available)}."
             )
     return found
 
@@ -144,7 +144,7 @@ class DatasetTask:
             self.config.max_pixels,
         )
         name = values.get("id")
-        prompt = self.student_prompt(values["prompt"], images)
+        prompt = self.student_prompt(values["prompt"], images, f"row {index} of {self.config.path}")
         return Example(
             id=str(index if name is None else name),
             prompt=prompt,
@@ -155,15 +155,16 @@ class DatasetTask:
             meta={"row": index},
         )
 
-    def student_prompt(self, question: Any, images: tuple[Any, ...]) -> Any:
+    def student_prompt(self, question: Any, images: tuple[Any, ...], where: str = "a row") -> Any:
         """Return the closed-book prompt: the question and the instruction, as messages or as plain text.
 
         Args:
             question: Text, or messages; of messages the first user turn receives the images.
             images: PIL images.
+            where: Names the row in an error.
 
         Raises:
-            UserError: Images or messages meet ``chat: false``.
+            UserError: Images or messages meet ``chat: false``, or the question is neither text nor messages.
         """
         if not self.config.chat:
             if images or not isinstance(question, str):
@@ -174,10 +175,12 @@ class DatasetTask:
         if isinstance(question, str):
             messages = [user_message(question, images)]
         else:
-            messages = [{"role": turn["role"], "content": turn["content"]} for turn in question]
+            messages = checked_turns(question, where)
             first = next(index for index, turn in enumerate(messages) if turn["role"] == "user")
             if images:
-                messages[first] = user_message(messages[first]["content"], images)
+                content = messages[first]["content"]
+                text = content if isinstance(content, str) else "\n".join(part["text"] for part in content)
+                messages[first] = user_message(text, images)
         return append_text(messages, self.config.instruction) if self.config.instruction else messages
 
     def teacher_prompt(self, prompt: Any, reference: str) -> Any:

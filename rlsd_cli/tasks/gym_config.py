@@ -27,4 +27,6 @@ class GymConfig(BaseModel):
     @classmethod
     def drop_left_out(cls, value: Any) -> Any:
         """Drop the generators that are set to null."""
-        return {name: settings for name, settings in value.items() if settings is not None} if value else {}
+        if not isinstance(value, dict):
+            return {} if value is None else value
+        return {name: settings for name, settings in value.items() if settings is not None}

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rlsd_cli.errors import UserError
+
 PLACEHOLDER = re.compile(r"<image(?:[ _]?(\d+))?>")
 
 
@@ -34,6 +36,33 @@ def user_message(text: str, images: Sequence[Any] = (), placeholder: re.Pattern[
             shown.add(index)
     add_text(parts, text[start:])
     return {"role": "user", "content": parts}
+
+
+def checked_turns(question: Any, where: str) -> list[dict[str, Any]]:
+    """Return the chat messages of a row: role and content, the content as text or as text parts.
+
+    Args:
+        question: What the row holds.
+        where: Names the row in an error, as in "row 3 of data.parquet".
+
+    Raises:
+        UserError: They are no chat messages, have no user's turn, or have parts that are not text.
+    """
+    turns = question if isinstance(question, list | tuple) else []
+    for turn in turns:
+        content = turn.get("content") if isinstance(turn, dict) else None
+        parts = content if isinstance(content, list | tuple) else [{"type": "text", "text": content}]
+        texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+        if not isinstance(turn, dict) or len(texts) < len(parts) or not all(isinstance(text, str) for text in texts):
+            raise UserError(
+                f"{where} has a chat message whose content is not text: "
+                "give text, and the images in a column of their own (task.data.columns.images)."
+            )
+    if not any(turn.get("role") == "user" for turn in turns):
+        raise UserError(
+            f"{where} has a prompt that is neither text nor chat messages with a user's turn: mend that row."
+        )
+    return [{"role": str(turn.get("role")), "content": turn["content"]} for turn in turns]
 
 
 def add_text(parts: list[dict[str, Any]], text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import mmap
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,18 @@ def undecoded(feature: Any) -> Any:
     return feature
 
 
+def refuse_bare_values(path: Path) -> None:
+    """Refuse JSON that is not of objects: pyarrow's reader ends the process at a file that begins with ``null``.
+
+    Raises:
+        UserError: The file begins with no bracket, or a line of a JSON-lines file begins with ``null``.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data[:4096].removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+        if start not in (b"{", b"[") or (path.suffix == ".jsonl" and data.find(b"\nnull") >= 0):
+            raise UserError(f"the data set {path} holds JSON values that are no objects: give one object per question.")
+
+
 def read_file(path: Path) -> Dataset:
     """Return the rows of one parquet, JSON or JSONL file."""
     from datasets import load_dataset
@@ -33,6 +47,8 @@ def read_file(path: Path) -> Dataset:
         raise UserError(f"{path} is no data set: give a .parquet, .json or .jsonl file, a directory or a hub id.")
     if path.stat().st_size == 0:
         raise UserError(f"the data set {path} is empty: give a file with at least one row.")
+    if READERS[path.suffix] == "json":
+        refuse_bare_values(path)
     return load_dataset(READERS[path.suffix], data_files=str(path), split="train")
 
 

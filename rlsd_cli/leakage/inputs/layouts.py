@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from rlsd_cli.errors import UserError
+from rlsd_cli.errors import UserError, listed
 from rlsd_cli.leakage.inputs.records import RowError, answer_of, completions_of, prompt_of, step_of
 
 COMPLETION = ("completion", "completions", "response", "responses", "output", "generation", "generated_text")
@@ -101,7 +101,7 @@ def recognise(names: Iterable[str], columns: Columns, file: PurePath) -> Layout:
     there = list(names)
     for wanted in (columns.completion, columns.prompt, columns.answer, columns.step):
         if wanted is not None and wanted not in there:
-            raise UserError(f"{file} has no column {wanted!r}: it has {', '.join(there) or 'none'}.")
+            raise UserError(f"{file} has no column {wanted!r}: it has {listed(there)}.")
     match = _STEP_IN_NAME.search(file.stem)
     name_step = int(match.group(1)) if match else None
     step = columns.step or first(STEP, there)
@@ -112,7 +112,7 @@ def recognise(names: Iterable[str], columns: Columns, file: PurePath) -> Layout:
     if completion is None:
         raise UserError(
             f"{file} has none of the columns {', '.join(COMPLETION)}: name the column with --column "
-            f"(it has {', '.join(there) or 'none'})."
+            f"(it has {listed(there)})."
         )
     return Layout(
         completion=completion,

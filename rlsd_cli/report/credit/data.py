@@ -120,11 +120,11 @@ def read_step(path: Path) -> pd.DataFrame:
 
     try:
         frame = pd.read_parquet(path, columns=COLUMNS)
+        lists = [frame[name].map(len) for name in ("tokens", *(quantity.key for quantity in QUANTITIES))]
     except Exception as error:
         raise UserError(
             f"{path} is not a readable credit file ({type(error).__name__}): train the run again."
         ) from None
-    lists = [frame[name].map(len) for name in ("tokens", *(quantity.key for quantity in QUANTITIES))]
     if any((lengths != lists[0]).any() for lengths in lists[1:]):
         raise UserError(f"{path} has lists of unequal length in one row: train the run again.")
     return frame
