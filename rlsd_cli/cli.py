@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rlsd_cli import __version__
-from rlsd_cli.commands import arms, leakage_audit, plan, plot, sweep, theory, train
+from rlsd_cli.commands import arms, leakage_audit, plan, plot, push, sweep, theory, train
 from rlsd_cli.commands import eval as evaluation
 from rlsd_cli.errors import UserError
 
@@ -46,6 +46,7 @@ app.command("plot")(plot.plot)
 app.command("sweep")(sweep.sweep)
 app.command("arms")(arms.arms)
 app.command("plan")(plan.plan)
+app.command("push")(push.push)
 app.command("leakage-audit")(leakage_audit.leakage_audit)
 
 

@@ -205,7 +205,8 @@ def preset_file(preset: str, method: str) -> Path:
 
     check_method(method)
     folder = presets_dir() / preset
-    names = sorted(path.name for path in presets_dir().iterdir() if path.is_dir())
+    # Folders without a method's file hold something else: presets of accelerate's launcher.
+    names = sorted({path.parent.name for name in ARMS for path in presets_dir().glob(f"*/{name}.yaml")})
     if preset not in names:
         raise UserError(f"there is no preset '{preset}'{nearest(preset, names)}; presets: {', '.join(names)}.")
     if not (folder / f"{method}.yaml").is_file():

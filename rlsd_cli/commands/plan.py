@@ -97,7 +97,7 @@ def show(model: str, jobs: list[Job]) -> None:
     from rich.table import Table
 
     from rlsd_cli.planning.advice import advice
-    from rlsd_cli.planning.memory import GIB, fits, needed, parts
+    from rlsd_cli.planning.memory import GIB, fits, needed, parts, vllm, vllm_least
 
     first = jobs[0]
     table = Table(
@@ -117,6 +117,9 @@ def show(model: str, jobs: list[Job]) -> None:
     table.add_row("a GPU has", *(f"{job.gpu_bytes / GIB:.1f}" for job in jobs))
     console = Console()
     console.print(table)
+    if first.vllm_share and vllm(first) == vllm_least(first):
+        least = vllm_least(first) / first.gpu_bytes
+        console.print(f"vLLM needs more than its share: set rollout.vllm_gpu_memory to {least:.2f} at least.")
     good = [job.sharding for job in jobs if fits(job)]
     if good:
         console.print("It fits." if first.gpus == 1 else f"It fits with {' and '.join(good)}.", highlight=False)

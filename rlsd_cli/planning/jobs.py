@@ -66,6 +66,7 @@ def job_of(
         vllm_share=rollout.vllm_gpu_memory if colocated else 0.0,
         rollouts_elsewhere=not samples or (rollout.engine == "vllm" and not colocated),
         gpu_bytes=gpu_bytes,
+        tensor_parallel=rollout.vllm_tensor_parallel,
     )
 
 

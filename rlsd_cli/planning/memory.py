@@ -40,6 +40,7 @@ class Job:
         vllm_share: Share of each GPU that a colocated vLLM takes; 0 for none.
         rollouts_elsewhere: Whether no GPU of these holds the rollouts' cache (a vLLM server, or no rollouts).
         gpu_bytes: Memory of a GPU.
+        tensor_parallel: GPUs over which a colocated vLLM spreads its copy of the weights.
     """
 
     shape: Shape
@@ -55,6 +56,7 @@ class Job:
     vllm_share: float
     rollouts_elsewhere: bool
     gpu_bytes: int
+    tensor_parallel: int = 1
 
 
 def trained_numbers(job: Job) -> int:
@@ -150,6 +152,18 @@ def rollout_cache(job: Job) -> int:
     return 2 * job.shape.layers * job.shape.key_value * job.tokens * (job.completions // job.gpus) * each
 
 
+def vllm_least(job: Job) -> int:
+    """Return the bytes that a colocated vLLM can't do without: its copy of the weights, and one sequence's cache."""
+    each = BFLOAT16 if job.bfloat16 else FLOAT32
+    numbers = job.shape.parameters + 2 * job.shape.layers * job.shape.key_value * job.tokens
+    return numbers * each // job.tensor_parallel
+
+
+def vllm(job: Job) -> int:
+    """Return the bytes of a colocated vLLM: its share of the GPU, and no less than it must have."""
+    return max(int(job.vllm_share * job.gpu_bytes), vllm_least(job)) if job.vllm_share else 0
+
+
 def parts(job: Job) -> dict[str, int]:
     """Return the bytes of each part on one GPU, at the highest point of a step.
 
@@ -162,7 +176,7 @@ def parts(job: Job) -> dict[str, int]:
         "gradients": gradients(job),
         "optimiser": optimiser(job),
         "teacher": teacher(job),
-        "vLLM": int(job.vllm_share * job.gpu_bytes),
+        "vLLM": vllm(job),
         "update: gathered or cast weights": working_copy(job) if update >= cache else 0,
         "update: activations": activations(job) if update >= cache else 0,
         "update: logits": LOGIT_CHUNKS if update >= cache else 0,

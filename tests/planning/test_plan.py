@@ -26,6 +26,7 @@ from rlsd_cli.planning.memory import (
     rollout_cache,
     static_bytes,
     teacher,
+    vllm,
     weights,
     working_copy,
 )
@@ -85,6 +86,14 @@ def test_keys_and_values_of_a_gpus_completions():
     assert rollout_cache(replace(JOB, vllm_share=0.3)) == rollout_cache(replace(JOB, rollouts_elsewhere=True)) == 0
 
 
+def test_a_colocated_vllm_has_its_share_and_at_least_its_weights():
+    assert vllm(replace(JOB, vllm_share=0.25)) == 20 * GIB
+    # 1000 weights, and keys and values 2·2·5·100, in bfloat16.
+    assert vllm(replace(JOB, vllm_share=0.25, gpu_bytes=4000)) == 2 * (1000 + 2000)
+    assert vllm(replace(JOB, vllm_share=0.25, gpu_bytes=4000, tensor_parallel=2)) == 1000 + 2000
+    assert vllm(JOB) == 0
+
+
 def test_gathered_and_cast_weights():
     assert working_copy(JOB) == 2000
     # Embeddings 2·20·10 = 400, a layer (1000 − 400)/2 = 300: two layers and the embeddings, in bfloat16.
@@ -142,10 +151,13 @@ def test_the_command_answers_by_its_exit_code():
     good = runner.invoke(app, asked)
     assert good.exit_code == 0
     assert "It fits with ddp and fsdp2 and zero3" in good.output
-    bad = runner.invoke(app, [*asked[:2], "Qwen/Qwen3-8B", "--gpu-memory", "24", "--prompt-tokens", "512"])
+    bad = runner.invoke(app, [*asked[:2], "Qwen/Qwen3-8B", "--gpu-memory", "48", "--prompt-tokens", "512"])
     assert bad.exit_code == 1
     assert "does not fit" in bad.output
     assert "train.lora_rank=16" in bad.output
+    small = runner.invoke(app, [*asked[:2], "Qwen/Qwen3-8B", "--gpu-memory", "48", *asked[5:7]])
+    # 8,190,735,360 weights and 2·36·1024·5120 keys and values, 2 bytes each: 15.96 of 48 GiB.
+    assert "rollout.vllm_gpu_memory to 0.33" in small.output
     unknown = runner.invoke(app, ["plan", "--model", "someone/unknown"])
     assert isinstance(unknown.exception, UserError)
 
