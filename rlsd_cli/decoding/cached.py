@@ -21,6 +21,8 @@ def caches_plainly(model: Any) -> bool:
     """Return whether the model is a decoder of text whose layers all cache every key and value."""
     if not isinstance(model, PreTrainedModel) or model.config.is_encoder_decoder or not cache_argument(model):
         return False
+    if hasattr(model.config, "vision_config"):  # Qwen-VL continues a cache at positions that it remembers itself
+        return False
     taken = inspect.signature(type(model).forward).parameters
     layers = DynamicCache(config=model.config).layers
     return {"position_ids", "logits_to_keep"} <= set(taken) and all(type(layer) is DynamicLayer for layer in layers)

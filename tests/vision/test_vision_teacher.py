@@ -4,20 +4,24 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 from trainers import one_batch
 
 from rlsd_cli.config import ModelConfig
 from rlsd_cli.models import load_model
 from rlsd_cli.sampling import encode_prompts, sample
-from rlsd_cli.tasks.messages import append_text, images_of
+from rlsd_cli.tasks.messages import append_text, images_of, user_message
 from rlsd_cli.training import probe
 from rlsd_cli.training.distillation import logits_of
+from rlsd_cli.vision import encode_chats
 
 pytestmark = pytest.mark.usefixtures("earns_rewards")
 
 
 def chat_with(prompt, pictures):
     """Put pictures back into a prompt's placeholders, independently of TRL."""
+    if not pictures:
+        return prompt
     left = iter(pictures)
     return [
         {
@@ -33,17 +37,13 @@ def chat_with(prompt, pictures):
 def logps_alone(model, processor, chat, completion, temperature=1.0):
     """Return the log-probs (T,) of a completion after one chat: no padding, no batch, no cache."""
     text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-    inputs = processor(text=[text], images=[list(images_of(chat))], return_tensors="pt")
-    ids = torch.cat([inputs["input_ids"], completion.unsqueeze(0)], dim=1)
-    types = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(completion).unsqueeze(0)], dim=1)
+    images = list(images_of(chat))
+    inputs = dict(processor(text=[text], images=[images] if images else None, return_tensors="pt"))
+    ids = torch.cat([inputs.pop("input_ids"), completion.unsqueeze(0)], dim=1)
+    types = torch.cat([inputs.pop("mm_token_type_ids"), torch.zeros_like(completion).unsqueeze(0)], dim=1)
+    inputs["attention_mask"] = torch.ones_like(ids)
     with torch.no_grad():
-        logits = model(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            pixel_values=inputs["pixel_values"],
-            image_grid_thw=inputs["image_grid_thw"],
-            mm_token_type_ids=types,
-        ).logits[0, -len(completion) - 1 : -1]
+        logits = model(input_ids=ids, mm_token_type_ids=types, **inputs).logits[0, -len(completion) - 1 : -1]
     return torch.log_softmax(logits.float() / temperature, dim=-1).gather(1, completion.unsqueeze(1)).squeeze(1)
 
 
@@ -160,6 +160,26 @@ def test_questions_that_share_their_id_and_answer_keep_their_own_pictures(vl_tra
     student = (batch["prompt_ids"] == trainer.model.config.image_token_id).sum(dim=1)
     assert len(set(student.tolist())) == 2, "pictures of different sizes"
     assert torch.equal(tokens, student)
+
+
+def test_questions_without_pictures_are_scored_like_each_alone_right_after_one_with_a_picture(vl_trainer, shapes):
+    lines = [json.loads(line) for line in shapes.read_text().splitlines()]
+    shapes.write_text("".join(json.dumps({**row, "images": []}) + "\n" for row in lines))
+    trainer = vl_trainer("rlsd", {"train": {"micro_batch": 8}})
+    rows, teacher = first_rows(trainer), trainer.teacher.model(trainer.model)
+    (batch,) = micro_batches(trainer, rows)
+    assert "pixel_values" not in batch
+    ids, mask, vision = encode_chats(
+        trainer.processing_class, [[user_message("How many?", [Image.new("RGB", (32, 32))])]]
+    )
+    teacher(input_ids=ids, attention_mask=mask, **vision.inputs())  # Qwen-VL remembers positions of its last batch
+    got = trainer.teacher_logps(batch)
+
+    def opened(row, number):
+        return trainer.context.task.teacher_prompt(row["prompt"], row["solution"])
+
+    for place, length, expected in expected_rows(trainer, batch, rows, teacher, opened):
+        torch.testing.assert_close(got[place, :length], expected, atol=2e-5, rtol=1e-4)
 
 
 def test_micro_batches_do_not_change_the_gradient(vl_trainer):
