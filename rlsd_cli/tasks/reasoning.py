@@ -28,6 +28,11 @@ MARK = "Answer:"
 HELD_OUT_SHARE = 8  # one question in so many is held out
 ATTEMPTS = 32  # items that one question may be chosen from
 CHUNK = 1024  # items under one seed: some generators make them all at once
+# Verifiers that hand the answer to eval, or to sympy's parser, which does: a completion would run as a program.
+RUNS_ANSWERS = {
+    *("binary_matrix", "countdown", "intermediate_integration", "n_queens", "polynomial_multiplication"),
+    *("puzzle24", "simple_integration", "spiral_matrix", "string_insertion"),
+}
 
 
 def held_out(question: str) -> bool:
@@ -49,7 +54,7 @@ class ReasoningTask:
     """Questions of the configured generators, in turn; one held-out suite per generator.
 
     Raises:
-        UserError: reasoning-gym is not installed, or knows no such generator or setting.
+        UserError: reasoning-gym is not installed, knows no such generator or setting, or its verifier is unsafe.
     """
 
     name = "reasoning_gym"
@@ -72,6 +77,10 @@ class ReasoningTask:
             ) from None
         if name not in DATASETS:
             raise UserError(f"reasoning-gym has no generator '{name}'{nearest(name, DATASETS) or '.'}")
+        if name in RUNS_ANSWERS:
+            raise UserError(
+                f"the verifier of '{name}' runs what a model answers as a program: choose another generator."
+            )
         start = random.Random(f"rlsd-gym-{name}-{stream}-{chunk}").getrandbits(32)
         try:
             return reasoning_gym.create_dataset(name, seed=start, size=CHUNK, **self.config.sets[name])
@@ -87,6 +96,7 @@ class ReasoningTask:
     def _shots(self, name: str) -> list[dict[str, str]]:
         """Return worked examples as chat turns; their stream is no training stream."""
         turns = []
+        self.generator(name, "shots", 0)  # a wrong name or setting is told at once, shots or none
         for shot in range(self.config.shots):
             entry = self.entry(name, "shots", shot)
             turns.append({"role": "user", "content": entry["question"]})

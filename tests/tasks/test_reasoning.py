@@ -1,5 +1,9 @@
 """reasoning-gym as a task: the generators' own verdicts, reproducible items, held-out questions."""
 
+import inspect
+import re
+import sys
+
 import pytest
 import yaml
 
@@ -7,7 +11,7 @@ from rlsd_cli.config import TaskConfig, build, dump, preset_file, read_yaml
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.gym_solutions import WRITERS, solution_text
 from rlsd_cli.tasks.load import load_task
-from rlsd_cli.tasks.reasoning import CHUNK, extract, held_out
+from rlsd_cli.tasks.reasoning import CHUNK, RUNS_ANSWERS, extract, held_out
 
 SETS = {
     "chain_sum": {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 1},
@@ -171,7 +175,19 @@ def test_teacher_sees_the_reference_behind_the_question_and_the_student_never():
 )
 def test_wrong_generator_or_setting_is_told_in_one_sentence(sets, message):
     with pytest.raises(UserError, match=message):
-        make_task(sets).train_example(0, 0)
+        make_task(sets)
+
+
+def test_generators_whose_verifier_runs_the_answer_as_code_are_refused_and_no_other():
+    from reasoning_gym.factory import DATASETS
+
+    runs = re.compile(r"\b(eval|exec|parse_expr|sympify)\((user_)?answer\b")
+    found = {
+        name for name, (kind, _) in DATASETS.items() if runs.search(inspect.getsource(sys.modules[kind.__module__]))
+    }
+    assert found == RUNS_ANSWERS
+    with pytest.raises(UserError, match="verifier of 'n_queens' runs what a model answers as a program"):
+        make_task({"n_queens": {}})
 
 
 def test_generator_with_too_few_questions_is_told():
@@ -181,9 +197,9 @@ def test_generator_with_too_few_questions_is_told():
 
 
 def test_missing_package_names_the_extra_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "reasoning_gym", None)
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     with pytest.raises(UserError, match=r"run `pip install 'rlsd-cli\[smollm2\]'`"):
-        make_task().train_example(0, 0)
+        make_task()
 
 
 def test_configuration_names_generators_with_this_task_and_with_no_other():
