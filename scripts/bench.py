@@ -1,126 +1,107 @@
-"""Time per step of each arm beside TRL's plain GRPOTrainer, in one run: `python scripts/bench.py`.
+"""Time and memory of each arm's step beside TRL's plain GRPOTrainer: `python scripts/bench.py`.
 
-Arms take turns: a round trains each for some steps from the base model, and the ratio to our
-GRPO is formed within the round, so that a machine that slows down slows all of them. Same
-model, prompts, seed and settings; the medians leave out the first steps of each turn.
+Arms take turns, each in a process of its own: a round trains all of them for some steps from the base
+model, and ratios are formed within the round, so that a machine that slows down slows all of them.
+Same model, prompts, seed and settings; medians leave out the first steps of each turn. `--scaling`
+varies completion length, group size and model width instead.
 """
 
 from __future__ import annotations
 
-import resource
-import statistics
-import tempfile
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from rlsd_cli.artifacts import RunDir, write_json
-from rlsd_cli.config import RunConfig, build, preset_file, read_yaml
-from rlsd_cli.training.run import build_trainer, quiet_libraries, train
+from rlsd_cli.artifacts import write_json
+from rlsd_cli.benching.limit import limit
+from rlsd_cli.benching.summary import COLUMNS, WARM_UP, median, row, shapes_of, sizes_of, table
+from rlsd_cli.benching.turn import PLAIN, Turn, launch
 
-WARM_UP = 3
-PLAIN = "TRL GRPOTrainer"
-PARTS = ("time/step_s", "time/rollout_s", "time/teacher_s", "time/update_s")
-
-
-def configuration(method: str, steps: int, threads: int) -> RunConfig:
-    """Return the testbed's preset without probes inside the measured steps."""
-    layer = {"train": {"steps": steps, "threads": threads, "save_every": steps}, "log": {"probe_every": 10 * steps}}
-    return build([read_yaml(preset_file("micro", method)), layer])
-
-
-def time_arm(method: str, steps: int, threads: int) -> list[dict[str, float]]:
-    """Train an arm and return the seconds of its steps by part."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = train(configuration(method, steps, threads), Path(folder) / "run")
-        records = run.metrics()[WARM_UP:-1]  # the last step holds the closing probe and checkpoint
-    return [{part: record.get(part, 0.0) for part in PARTS} for record in records]
+ARMS = ["sft", "grpo", "opd", "opsd", "sdpo", "grpo_opsd", "rlsd"]
+SECONDS = dict.fromkeys(COLUMNS, ".3f")
+# (what varies, its value, settings, width of a random model); the base has groups of 8 and a width of 64.
+SCALING: list[tuple[str, int, dict[str, Any], int | None]] = [
+    *(("completion tokens", n, {"train": {"max_completion_tokens": n}}, None) for n in (16, 32, 64, 128)),
+    *(("group size", n, {"train": {"group_size": n, "max_completion_tokens": 32}}, None) for n in (2, 4, 16)),
+    *(("model width", n, {"train": {"max_completion_tokens": 32}}, n) for n in (128, 256)),
+]
 
 
-def time_plain(steps: int, threads: int) -> list[dict[str, float]]:
-    """Train TRL's own GRPOTrainer with the same settings and return the seconds of its steps."""
-    from transformers import PrinterCallback, TrainerCallback
-    from trl import GRPOTrainer
-
-    class Clock(TrainerCallback):
-        def __init__(self) -> None:
-            self.started = 0.0
-            self.seconds: list[float] = []
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.started = time.perf_counter()
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            if logs is not None and "loss" in logs:
-                self.seconds.append(time.perf_counter() - self.started)
-
-    with tempfile.TemporaryDirectory() as folder:
-        run_dir = RunDir(Path(folder) / "run")
-        ours, _ = build_trainer(configuration("grpo", steps, threads), run_dir, lambda record: None)
-        context, clock = ours.context, Clock()
-        arguments = ours.args
-        arguments.save_strategy = "no"
-        plain = GRPOTrainer(
-            model=context.model,
-            reward_funcs=ours.reward,
-            args=arguments,
-            train_dataset=context.dataset,
-            processing_class=context.tokenizer,
-            callbacks=[clock],
+def compare(arms: list[str], steps: int, rounds: int, threads: int, cpu_time: bool) -> dict[str, Any]:
+    """Measure all arms in turns; print and return their rows and their distance from the arithmetic limit."""
+    names = [PLAIN, *arms]
+    seen: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names:
+            typer.echo(f"round {number + 1}/{rounds}: {name}", err=True)
+            seen[name].append(launch(Turn(name, steps, threads, cpu_time=cpu_time)))
+    rows = [row(name, seen[name], seen[PLAIN]) for name in names]
+    limits = []
+    for line in rows:
+        turn = seen[line["arm"]][-1]
+        work, least = limit(sizes_of(turn), shapes_of(turn), threads)
+        total = sum(least.values())
+        limits.append(
+            {
+                "arm": line["arm"],
+                "GFLOP": (work.rollout + work.student + work.teacher + work.update) / 1e9,
+                **least,
+                "limit": total,
+                "step": line["step"],
+                "share": total / line["step"],
+            }
         )
-        plain.remove_callback(PrinterCallback)
-        plain.train()
-    return [{"time/step_s": seconds} for seconds in clock.seconds[WARM_UP:-1]]
+    kind = "CPU seconds" if cpu_time else "seconds"
+    columns = {"arm": "", **SECONDS, "ratio": ".2f", "ratio_low": ".2f", "ratio_high": ".2f"}
+    show(f"median {kind} per step by part, ratio to {PLAIN}", rows, columns | {"peak_mib": ".0f", "added_mib": ".0f"})
+    parts = dict.fromkeys(("rollout", "student", "teacher", "update", "limit", "step"), ".3f")
+    show("arithmetic limit, seconds", limits, {"arm": "", "GFLOP": ".1f", **parts, "share": ".2f"})
+    return {"rows": rows, "limits": limits}
 
 
-def median(rows: list[dict[str, float]], part: str) -> float:
-    """Return the median seconds of a part of the step."""
-    return statistics.median(row.get(part, 0.0) for row in rows)
+def scale(steps: int, threads: int, cpu_time: bool) -> dict[str, Any]:
+    """Measure GRPO and RLSD over lengths, groups and widths, with completions that fill their budget."""
+    rows = []
+    for what, value, settings, width in SCALING:
+        turns = [launch(Turn(arm, steps, threads, settings, width, True, cpu_time)) for arm in ("grpo", "rlsd")]
+        grpo, rlsd = ({part: median(turn, part) for part in COLUMNS} for turn in turns)
+        typer.echo(f"{what} {value}: grpo {grpo['step']:.3f}, rlsd {rlsd['step']:.3f}", err=True)
+        rows.append(
+            {
+                "varies": f"{what} {value}",
+                "grpo": grpo["step"],
+                **{part: rlsd[part] for part in COLUMNS[1:]},
+                "rlsd": rlsd["step"],
+                "ratio": rlsd["step"] / grpo["step"],
+                "peak_mib": turns[1]["peak_mib"],
+            }
+        )
+    columns = {"varies": "", "grpo": ".3f", **SECONDS, "rlsd": ".3f", "ratio": ".2f", "peak_mib": ".0f"}
+    del columns["step"]
+    show("grpo and rlsd; parts are rlsd's", rows, columns)
+    return {"rows": rows}
+
+
+def show(title: str, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
+    """Print a table."""
+    Console(width=140).print(table(title, rows, columns))
 
 
 def main(
-    arms: Annotated[list[str] | None, typer.Argument(help="Arms beside grpo. Default: opsd and rlsd.")] = None,
-    steps: Annotated[int, typer.Option(min=6, help="Steps of a turn.")] = 24,
+    arms: Annotated[list[str] | None, typer.Argument(help="Arms beside TRL's plain trainer. Default: all.")] = None,
+    steps: Annotated[int, typer.Option(min=WARM_UP + 2, help="Steps of a turn.")] = 16,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     threads: Annotated[int, typer.Option(min=1)] = 1,
-    output: Annotated[Path | None, typer.Option(help="Also write the table as JSON.")] = None,
+    scaling: Annotated[bool, typer.Option("--scaling", help="Vary length, group size and width instead.")] = False,
+    cpu_time: Annotated[bool, typer.Option("--cpu-time", help="CPU seconds, steadier on a busy machine.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Also write the numbers as JSON.")] = None,
 ) -> None:
-    """Print seconds per step by part, and the ratio to GRPO with its range over rounds."""
-    quiet_libraries(threads)
-    names = [PLAIN, "grpo", *(arms or ["opsd", "rlsd"])]
-    seen: dict[str, list[list[dict[str, float]]]] = {name: [] for name in names}
-    console = Console(stderr=True)
-    for number in range(rounds):
-        for name in names:
-            console.print(f"round {number + 1}/{rounds}: {name}", highlight=False)
-            seen[name].append(time_plain(steps, threads) if name == PLAIN else time_arm(name, steps, threads))
-    rows = []
-    for name in names:
-        ratios = [
-            median(turn, "time/step_s") / median(grpo, "time/step_s")
-            for turn, grpo in zip(seen[name], seen["grpo"], strict=True)
-        ]
-        everything = [row for turn in seen[name] for row in turn]
-        known = PARTS[:1] if name == PLAIN else PARTS
-        measured = {part: median(everything, part) for part in known}
-        rows.append(
-            {"arm": name, **measured, "ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
-        )
-    table = Table(title=f"median seconds per step, {threads} thread(s), {rounds} rounds of {steps} steps")
-    for column in ("arm", "step", "rollout", "teacher", "update", "ratio to grpo", "range"):
-        table.add_column(column, justify="left" if column == "arm" else "right")
-    for row in rows:
-        texts = [f"{row[part]:.3f}" if part in row else "–" for part in PARTS]
-        table.add_row(str(row["arm"]), *texts, f"{row['ratio']:.2f}", f"{row['low']:.2f}–{row['high']:.2f}")
-    Console().print(table)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    typer.echo(f"peak memory of the process: {memory:.2f} GiB")
+    """Print where a step's time goes, how it compares with TRL's, and how near the machine's limit it is."""
+    found = scale(steps, threads, cpu_time) if scaling else compare(arms or ARMS, steps, rounds, threads, cpu_time)
     if output:
-        write_json(output, {"threads": threads, "rounds": rounds, "steps": steps, "rows": rows, "peak_gib": memory})
+        write_json(output, {"steps": steps, "rounds": rounds, "threads": threads, "cpu_time": cpu_time, **found})
 
 
 if __name__ == "__main__":

@@ -64,9 +64,7 @@ def _decode(
     temperature: float | None,
 ) -> Tensor:
     """``decode``, greedy where there is no temperature."""
-    prompts, row_of = torch.unique(torch.stack([prompt_ids * prompt_mask, prompt_mask], 1), dim=0, return_inverse=True)
-    first = torch.empty(len(prompts), dtype=torch.long, device=row_of.device)
-    first[row_of] = torch.arange(len(row_of), device=row_of.device)
+    first, row_of = distinct(prompt_ids, prompt_mask)
     kind = FusedDecoder if can_fuse(model) else CachedDecoder
     decoder = kind(model, prompt_ids[first], prompt_mask[first], row_of, max_new_tokens)
     rows = torch.arange(len(prompt_ids), device=prompt_ids.device)  # the row of each place in the batch
@@ -93,6 +91,14 @@ def _decode(
             rows, done, tokens = rows[staying], done[staying], tokens[staying]
         logits = decoder.step(tokens)
     raise ValueError("max_new_tokens must be positive")
+
+
+def distinct(ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a row of each of the U distinct prompts in (B, P) ids and mask, (U,), and each row's prompt, (B,)."""
+    prompts, row_of = torch.unique(torch.stack([ids * mask, mask], 1), dim=0, return_inverse=True)
+    first = torch.empty(len(prompts), dtype=torch.long, device=row_of.device)
+    first[row_of] = torch.arange(len(row_of), device=row_of.device)
+    return first, row_of
 
 
 def decodable(model: Any) -> bool:

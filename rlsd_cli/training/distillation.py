@@ -15,6 +15,7 @@ from rlsd_cli.config import Section
 from rlsd_cli.divergences import Support, divergence
 from rlsd_cli.objectives import sequence_mean
 from rlsd_cli.training.sharded import unshard_root
+from rlsd_cli.training.shared_prompt import can_share, read_prompts_once
 from rlsd_cli.training.teacher_pass import TeacherTrainer
 
 # Logits of a chunk: 2^24 float32 numbers are 64 MB, for the student and for the teacher each.
@@ -116,6 +117,9 @@ class DistillationTrainer(TeacherTrainer):
         bare, student = self.accelerator.unwrap_model(module), self.accelerator.unwrap_model(self.model)
         with self.timer.part("teacher"), self.teacher.in_place(student), last_hidden_states(bare) as captured:
             # logits_to_keep=1: the head's work is not needed here, only the backbone's.
+            if can_share(module, inputs):
+                _, row_of, _ = read_prompts_once(module, inputs, logits_to_keep=1)
+                return torch.cat([captured[0][row_of, -1:], captured[1]], dim=1)
             module(**self.teacher_inputs(inputs), logits_to_keep=1)
         return captured[-1][:, -width - 1 : -1]
 

@@ -13,6 +13,7 @@ from trl.trainer.utils import add_fused_lm_head, pad
 from rlsd_cli.teacher import build_teacher
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.rollout import RolloutTrainer
+from rlsd_cli.training.shared_prompt import can_share, sampled_logps
 from rlsd_cli.vision import COUNTS, PER_IMAGE, PER_TOKEN, extended
 
 
@@ -103,9 +104,14 @@ class TeacherTrainer(RolloutTrainer):
     @torch.no_grad()
     def teacher_logps(self, inputs: dict[str, Any]) -> Tensor:
         """Return the teacher's log-probs of the sampled tokens, (B, T), at the sampling temperature."""
+        module = self.teacher.model(self.model)
         with self.timer.part("teacher"), self.teacher.in_place(self.accelerator.unwrap_model(self.model)):
+            # With the policy's own weights the pass stays the student's, so that equal prompts give exactly Δ = 0.
+            if module is not self.model and can_share(module, inputs):
+                with self.accelerator.autocast():
+                    return sampled_logps(module, inputs, self.temperature)
             logps, _, _ = self._get_per_token_logps_and_entropies(
-                self.teacher.model(self.model),
+                module,
                 **self.teacher_inputs(inputs),
                 **{name: inputs[name] for name in COUNTS if name in inputs},
                 logits_to_keep=inputs["completion_ids"].size(1),
