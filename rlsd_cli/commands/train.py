@@ -36,6 +36,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output directory.", rich_help_panel=OUTPUT)
     ] = False,
+    report_to: Annotated[
+        str | None,
+        typer.Option(help="trackio, wandb or tensorboard, beside metrics.jsonl.", rich_help_panel=OUTPUT),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """Train one arm with one seed.
@@ -45,9 +49,11 @@ def train(
       rlsd train --method opsd --set objective.beta=1.0 --set label=opsd-reverse --seed 3
     """
     from rlsd_cli.progress import TrainProgress
+    from rlsd_cli.training.distributed import rank
     from rlsd_cli.training.run import train as run_training
 
-    flags = {key: value for key, value in (("method", method), ("seed", seed)) if value is not None}
+    log = None if report_to is None else {"report_to": report_to}
+    flags = {key: value for key, value in (("method", method), ("seed", seed), ("log", log)) if value is not None}
     if config is not None:
         layer, source = configuration.read_yaml(config), str(config)
     else:
@@ -56,6 +62,6 @@ def train(
     sets = [configuration.parse_assignment(text) for text in assignments or []]
     resolved = configuration.build([layer, flags, *sets], source if not sets else f"{source} with --set")
     path = output_dir or Path("runs") / (config.stem if config else preset) / resolved.name / f"seed-{resolved.seed}"
-    with TrainProgress(resolved, path, quiet=quiet) as progress:
+    with TrainProgress(resolved, path, quiet=quiet or rank() > 0) as progress:
         run_training(resolved, path, resume=resume, on_step=progress.update, say=progress.say)
     progress.close_with_summary()

@@ -47,7 +47,8 @@ def whole_state(model: Any) -> dict[str, Tensor]:
 def load_whole(model: Any, state: dict[str, Tensor]) -> None:
     """Put whole tensors into a model, in shards or not; every process calls this with the same tensors."""
     if isinstance(model, FSDPModule):
-        set_model_state_dict(model, state, options=StateDictOptions(full_state_dict=True))
+        # It changes the dictionary that it is given.
+        set_model_state_dict(model, dict(state), options=StateDictOptions(full_state_dict=True))
         return
     with gathered(model, writes=True):
         bare(model).load_state_dict(state)
