@@ -46,8 +46,7 @@ def push(run_dir: RunDir, repo_id: str, api: Any, private: bool = True) -> str:
     Raises:
         UserError: There is no final model, the name is none, or the hub refuses.
     """
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
-    from huggingface_hub.utils import OfflineModeIsEnabled
+    from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 
     check_pushable(run_dir)
     write_card(run_dir)
@@ -62,11 +61,12 @@ def push(run_dir: RunDir, repo_id: str, api: Any, private: bool = True) -> str:
         )
     except HFValidationError:
         raise UserError(f"'{repo_id}' is no name of a repository: give OWNER/NAME.") from None
-    except (LocalTokenNotFoundError, HfHubHTTPError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except OfflineModeIsEnabled:
+        raise UserError("the hub can't be reached offline: unset HF_HUB_OFFLINE, then push again.") from None
+    except Exception as error:  # of the hub, the network and its libraries: a dozen kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"the hub refused '{repo_id}' ({reason}): log in with `hf auth login`, or check the name."
+            f"'{repo_id}' could not be sent to the hub ({reason}): check the network and the name, and log in with "
+            "`hf auth login`."
         ) from None
-    except (OfflineModeIsEnabled, OSError):
-        raise UserError("the hub can't be reached: go online (and unset HF_HUB_OFFLINE), then push again.") from None
     return str(commit)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
 from torch.distributed.fsdp import FSDPModule
 from trl.models.utils import prepare_deepspeed, prepare_fsdp
@@ -38,7 +38,8 @@ def whole_state(model: Any) -> dict[str, Tensor]:
     """
     if isinstance(model, FSDPModule):
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        return {name: tensor.clone() for name, tensor in get_model_state_dict(model, options=options).items()}
+        state: dict[str, Any] = get_model_state_dict(cast(nn.Module, model), options=options)
+        return {name: tensor.clone() for name, tensor in state.items()}
     with gathered(model):
         # Clones, because tied weights share storage, which safetensors refuses.
         return {name: tensor.detach().clone() for name, tensor in bare(model).state_dict().items()}
@@ -48,7 +49,7 @@ def load_whole(model: Any, state: dict[str, Tensor]) -> None:
     """Put whole tensors into a model, in shards or not; every process calls this with the same tensors."""
     if isinstance(model, FSDPModule):
         # It changes the dictionary that it is given.
-        set_model_state_dict(model, dict(state), options=StateDictOptions(full_state_dict=True))
+        set_model_state_dict(cast(nn.Module, model), dict(state), options=StateDictOptions(full_state_dict=True))
         return
     with gathered(model, writes=True):
         bare(model).load_state_dict(state)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from typer.testing import CliRunner
 
 from rlsd_cli.artifacts import RunDir
@@ -105,8 +105,10 @@ def test_a_dry_run_writes_the_card_and_sends_nothing(run_dir, monkeypatch):
 def test_what_cannot_be_sent_is_told(run_dir, tmp_path):
     with pytest.raises(UserError, match="OWNER/NAME"):
         push(run_dir, "not a name", FakeHub(HFValidationError("bad")))
-    with pytest.raises(UserError, match="can't be reached"):
-        push(run_dir, "me/mine", FakeHub(ConnectionError("offline")))
+    with pytest.raises(UserError, match=r"could not be sent .*no route"):
+        push(run_dir, "me/mine", FakeHub(ConnectionError("no route")))
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE"):
+        push(run_dir, "me/mine", FakeHub(OfflineModeIsEnabled("offline")))
     (run_dir.model_dir / "extra.json").symlink_to(run_dir.config_file)
     with pytest.raises(UserError, match="symbolic link"):
         push(run_dir, "me/mine", FakeHub())
