@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-slow lint base bench paper-figures clean
+.PHONY: demo test test-slow soak fuzz lint base bench paper-figures clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -24,6 +24,13 @@ test: $(VENV)/.installed lint
 
 test-slow: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) -m slow --durations 20
+
+# MINUTES=5 for less; docs/reliability.md says what is compared.
+soak: $(VENV)/.installed
+	$(BIN)/python scripts/soak.py --minutes $(or $(MINUTES),30)
+
+fuzz: $(VENV)/.installed
+	RLSD_FUZZ_CASES=$(or $(CASES),21500) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/fuzz --timeout 0
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

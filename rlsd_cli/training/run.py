@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pickle
@@ -107,10 +108,22 @@ def train(
             return _train_locked(config, run_dir, on_step, say)
     except PermissionError as error:
         raise UserError(f"{error.filename} cannot be written: check its permissions.") from None
-    except OSError as error:
-        if error.errno in (28, 122):  # no space, or over quota
+    except Exception as error:
+        if disk_is_full(error):
             raise UserError(f"the disk is full: free some room, then go on with --resume in {path}.") from None
         raise
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Return whether an error, or one that it came from, says that no room is left.
+
+    safetensors and torch have errors of their own for it; torch's, which come last, don't say why.
+    """
+    told = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if told or any(words in str(error) for words in ("No space left on device", "PytorchStreamWriter failed writing")):
+        return True
+    before = error.__cause__ or error.__context__
+    return before is not None and disk_is_full(before)
 
 
 def _train_locked(
