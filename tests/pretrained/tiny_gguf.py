@@ -68,7 +68,7 @@ def gguf_tensors(model: Any) -> dict[str, np.ndarray]:
 def write_gguf(path: Path, model: Any, kind: GGMLQuantizationType = GGMLQuantizationType.F32) -> Path:
     """Write the model and its tokenizer; matrices in blocks of ``kind``, vectors as float32."""
     writer = GGUFWriter(path, "llama")
-    writer.add_context_length(128)
+    writer.add_context_length(1024)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(INNER)
