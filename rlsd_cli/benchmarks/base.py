@@ -72,6 +72,7 @@ class Benchmark:
         judge: From a completion and its example to a verdict.
         metrics: From examples and verdicts to the benchmark's own numbers, in [0, 1].
         order: The order of the rows, which decides what a limit keeps.
+        unit: What a question belongs to, for intervals: questions of one unit are not independent.
         every_subset: The hub data set has a configuration per subject, and all belong to it.
     """
 
@@ -84,4 +85,5 @@ class Benchmark:
     judge: Callable[[str, Example], Verdict]
     metrics: Callable[[Sequence[Example], Sequence[bool]], dict[str, float]] = plain_accuracy
     order: Callable[[Dataset], list[int]] = in_file_order
+    unit: Callable[[Example], str] = lambda example: example.id
     every_subset: bool = False

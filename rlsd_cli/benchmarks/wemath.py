@@ -124,4 +124,5 @@ WEMATH = Benchmark(
     judge=judge,
     metrics=metrics,
     order=by_problem,
+    unit=lambda example: str(example.meta["problem"]),
 )

@@ -1,22 +1,32 @@
-"""`rlsd eval`: accuracy on held-out suites."""
+"""`rlsd eval`: accuracy on held-out suites and benchmarks, and paired comparisons of two runs."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rlsd_cli.engines.base import EngineName
 from rlsd_cli.errors import UserError
 
+if TYPE_CHECKING:
+    from rlsd_cli.benchmarks.evaluate import Request
 
-def percent(value: float, interval: list[float]) -> str:
-    """Return '43.5 [36.8, 50.4]' for a share and its interval."""
-    return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+BENCHMARKS = "Benchmarks"
+ENGINE = "Engine"
+BATCH = {True: 8, False: 200}  # completions at a time: of benchmarks, of a task's suites
 
 
-def chosen_run(run_dir: Path | None, model: str | None, output_dir: Path | None, config: Path | None) -> Path:
+def chosen_run(
+    run_dir: Path | None,
+    model: str | None,
+    output_dir: Path | None,
+    config: Path | None,
+    assignments: list[str],
+    dtype: str | None,
+    only_benchmarks: bool,
+) -> Path:
     """Return the run directory to evaluate; for an untrained model it is made.
 
     Raises:
@@ -25,17 +35,43 @@ def chosen_run(run_dir: Path | None, model: str | None, output_dir: Path | None,
     from rlsd_cli.artifacts import RunDir
 
     if model is None:
-        if run_dir is None or output_dir is not None or config is not None:
+        if run_dir is None or output_dir is not None or config is not None or assignments:
             raise UserError("give a run directory, or --model with --output-dir for an untrained model.")
         return RunDir.open(run_dir).path
     if run_dir is not None or output_dir is None:
         raise UserError("--model takes --output-dir and no run directory.")
-    from rlsd_cli.config import TaskConfig, read_yaml, validated
+    from rlsd_cli.config import TaskConfig, merge, parse_assignment, read_yaml, validated
     from rlsd_cli.evaluation import base_run
 
-    section = read_yaml(config).get("task", {}) if config else {}
-    task = validated(TaskConfig, section, str(config), "task.")
-    return base_run(output_dir, model, task).path
+    changes = merge(*(parse_assignment(text) for text in assignments))
+    if set(changes) - {"task"}:
+        raise UserError("of an untrained model, --set changes only the task, for example task.operations=3.")
+    section = merge((read_yaml(config).get("task") or {}) if config else {}, changes.get("task", {}))
+    task = validated(TaskConfig, section, str(config or "--set"), "task.")
+    return base_run(output_dir, model, None if only_benchmarks and not section else task, dtype).path
+
+
+def requests(
+    names: list[str], data: list[str], split: str | None, instruction: str | None, max_pixels: int | None
+) -> list[Request]:
+    """Return the benchmarks that are asked for.
+
+    Raises:
+        UserError: A name is unknown, a flag has no benchmark, or the copies are not one for each.
+    """
+    from rlsd_cli.benchmarks.evaluate import Request
+    from rlsd_cli.benchmarks.suites import find
+
+    for name in names:
+        find(name)
+    if not names:
+        if data or split or instruction is not None or max_pixels:
+            raise UserError("--data, --split, --instruction and --max-pixels are for benchmarks: give --benchmark.")
+        return []
+    if data and len(data) != len(names):
+        raise UserError(f"--data gives {len(data)} copies and --benchmark {len(names)} names: give one for each.")
+    sources: list[str | None] = [*data] if data else [None] * len(names)
+    return [Request(name, source, split, instruction, max_pixels) for name, source in zip(names, sources, strict=True)]
 
 
 def evaluate(
@@ -48,52 +84,126 @@ def evaluate(
     config: Annotated[
         Path | None, typer.Option(help="With --model: a YAML file whose `task` section is asked, such as a run's.")
     ] = None,
-    suite: Annotated[list[str] | None, typer.Option(help="A suite; repeatable. Default: all.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.SUB=VALUE", help="With --model: a value of the task; repeatable."),
+    ] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="A suite of the task; repeatable. Default: all, none with --benchmark.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Sampled completions per question (k of avg@k).")] = 4,
     temperature: Annotated[float, typer.Option(min=0.01, help="Of the sampled completions.")] = 1.0,
     step: Annotated[int | None, typer.Option(min=1, help="A checkpoint's step. Default: the final model.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions of a suite.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Budget of a completion. Default: the task's; 4096 for benchmarks.")
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Another run: generate nothing, give the paired differences of what both are evaluated on."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON on stdout.")] = False,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(help="mmmu, mathvista, mathvision, zerobench or wemath; repeatable.", rich_help_panel=BENCHMARKS),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Its local copy (a file or a directory), or another hub id; once per --benchmark. "
+            "Default: from the hub.",
+            rich_help_panel=BENCHMARKS,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Another split than the one with public answers.", rich_help_panel=BENCHMARKS)
+    ] = None,
+    instruction: Annotated[
+        str | None,
+        typer.Option(
+            help="The end of every prompt, such as the one of the training. Default: the benchmark's own.",
+            rich_help_panel=BENCHMARKS,
+        ),
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Larger images are scaled down.", rich_help_panel=BENCHMARKS)
+    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="What samples.", rich_help_panel=ENGINE)] = "transformers",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Completions at a time. Default: 200, 8 for benchmarks; vLLM decides itself.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="Of the weights. Default: the run's.", rich_help_panel=ENGINE),
+    ] = None,
+    gpus: Annotated[int, typer.Option(min=1, help="vLLM: GPUs that share the model.", rich_help_panel=ENGINE)] = 1,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="vLLM: longest prompt and completion together, in tokens. Default: the model's.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.", rich_help_panel=ENGINE)
+    ] = None,
 ) -> None:
-    """Evaluate a run on its held-out suites, greedy and sampled, with 95 % intervals.
+    """Evaluate a run on its held-out suites or on benchmarks, greedy and sampled, with 95 % intervals.
 
     Examples:
       rlsd eval runs/micro/rlsd/seed-0 --samples 4
+      rlsd eval runs/vl/rlsd/seed-0 --benchmark wemath --data copies/We-Math --engine vllm
       rlsd eval --model micro-base --output-dir runs/micro/base/seed-0
+      rlsd eval runs/micro/rlsd/seed-0 --compare runs/micro/grpo/seed-0
     """
+    from rlsd_cli.commands import eval_output
+
+    if compare is not None:
+        from rlsd_cli.evaluation_pairs import compare_runs
+
+        if run_dir is None or model is not None:
+            raise UserError("--compare takes two run directories: rlsd eval RUN --compare OTHER.")
+        found, notes = compare_runs(run_dir, compare, (suite or []) + (benchmark or []))
+        eval_output.comparison(found, notes, f"{run_dir} minus {compare}", as_json)
+        return
     from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
+    asked = requests(benchmark or [], data or [], split, instruction, max_pixels)
+    if engine == "vllm":
+        from rlsd_cli.engines.vllm import require_vllm
+
+        require_vllm()
+    # Mistakes are told before torch is loaded.
+    run_dir = chosen_run(run_dir, model, output_dir, config, assignments or [], dtype, bool(asked) and not suite)
+    from rlsd_cli.benchmarks.evaluate import load
     from rlsd_cli.evaluation import EvalOptions, evaluate_run
-
-    run_dir = chosen_run(run_dir, model, output_dir, config)  # mistakes are told before torch is loaded
     from rlsd_cli.training.run import quiet_libraries
 
     quiet_libraries(threads)
-    talk = Console(stderr=True)
-    options = EvalOptions(samples=samples, temperature=temperature, seed=seed, limit=limit)
-    with talk.status("evaluating …") as status:
+    options = EvalOptions(
+        samples=samples,
+        temperature=temperature,
+        seed=seed,
+        limit=limit,
+        batch_size=batch_size or BATCH[bool(asked)],
+        engine=engine,
+        dtype=dtype,
+        gpus=gpus,
+        context=context,
+        max_new_tokens=max_tokens,
+    )
+    with Console(stderr=True).status("evaluating …") as status:
 
         def told(summary: dict[str, Any]) -> None:
             status.update(f"evaluating … {summary['suite']} done")
 
-        summaries = evaluate_run(run_dir, options, suite or [], step, told)
-    if as_json:
-        typer.echo(json.dumps(summaries, indent=1))
-        return
-    table = Table(title=f"{escape(str(run_dir))}, step {summaries[0]['checkpoint_step']}", title_justify="left")
-    for column in ("suite", "questions", "greedy, % [95 %]", f"avg@{samples}, % [95 %]", "leakage, %", "tokens"):
-        table.add_column(column, justify="left" if column == "suite" else "right")
-    for row in summaries:
-        table.add_row(
-            row["suite"],
-            str(row["n_questions"]),
-            percent(row["greedy_accuracy"], row["greedy_interval"]),
-            percent(row["avg_at_k"], row["avg_at_k_interval"]),
-            f"{100 * row['leakage_rate']:.1f}",
-            f"{row['mean_length']:.1f}",
-        )
-    Console().print(table)
+        benchmarks = [load(request, limit) for request in asked]
+        summaries = evaluate_run(run_dir, options, suite or [], step, told, benchmarks)
+    eval_output.summaries(summaries, str(run_dir), as_json)

@@ -1,0 +1,102 @@
+"""What `rlsd eval` prints: tables, or JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from rlsd_cli.artifacts import jsonable
+
+
+def percent(value: float, interval: list[float] | None) -> str:
+    """Return '43.5 [36.8, 50.4]' for a share and its interval; without the brackets where there is none."""
+    low, high = jsonable(interval) if interval else (None, None)
+    return f"{100 * value:.1f}" + (f" [{100 * low:.1f}, {100 * high:.1f}]" if low is not None else "")
+
+
+def table(title: str, first: str, columns: list[str]) -> Any:
+    """Return an empty table: the first column of words, the others of numbers."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    made = Table(title=escape(title), title_justify="left")
+    made.add_column(first)
+    for column in columns:
+        made.add_column(column, justify="right")
+    return made
+
+
+def summaries(found: list[dict[str, Any]], run: str, as_json: bool) -> None:
+    """Print the summaries of an evaluation, benchmarks with their own numbers."""
+    from rich.console import Console
+
+    if as_json:
+        typer.echo(json.dumps(jsonable(found), indent=1))
+        return
+    average = f"avg@{found[0]['samples']}, % [95 %]"
+    shown = table(
+        f"{run}, step {found[0]['checkpoint_step']}",
+        "suite",
+        ["questions", "greedy, % [95 %]", average, "leakage, %", "tokens"],
+    )
+    for row in found:
+        shown.add_row(
+            row["suite"],
+            str(row["n_questions"]),
+            percent(row["greedy_accuracy"], row["greedy_interval"]),
+            percent(row["avg_at_k"], row["avg_at_k_interval"]),
+            f"{100 * row['leakage_rate']:.1f}",
+            f"{row['mean_length']:.1f}",
+        )
+    Console().print(shown)
+    for row in found:
+        if set(row.get("metrics", ())) - {"accuracy"}:
+            Console().print(own_numbers(row, average))
+
+
+def own_numbers(row: dict[str, Any], average: str) -> Any:
+    """Return the table of a benchmark's own numbers."""
+    shown = table(row["suite"], "number", ["greedy, % [95 %]", average])
+    for name, value in row["metrics"].items():
+        if name == "problems":  # the only count
+            shown.add_row(name, f"{value['greedy']:.0f}", f"{value['avg_at_k']:.0f}")
+        else:
+            shown.add_row(
+                name,
+                percent(value["greedy"], value["greedy_interval"]),
+                percent(value["avg_at_k"], value["avg_at_k_interval"]),
+            )
+    return shown
+
+
+def comparison(found: list[dict[str, Any]], notes: list[str], title: str, as_json: bool) -> None:
+    """Print paired differences; what makes them doubtful goes to stderr."""
+    from rich.console import Console
+
+    for note in notes:
+        typer.echo(f"not made alike: {note}", err=True)
+    if as_json:
+        typer.echo(json.dumps(jsonable(found), indent=1))
+        return
+    shown = table(
+        title,
+        "suite",
+        ["completions", "questions", "here, %", "there, %", "difference, points [95 %]", "p", "Holm's p"],
+    )
+    for each in found:
+        for name, value in each["differences"].items():
+            main = name == "accuracy"
+            if name != "problems":
+                shown.add_row(
+                    each["suite"] if main else f"{each['suite']}, {name}",
+                    each["kind"],
+                    str(each["questions"]),
+                    f"{100 * value['ours']:.1f}",
+                    f"{100 * value['theirs']:.1f}",
+                    percent(value["difference"], value["interval"]),
+                    f"{each['p']:.3f}" if main else "",
+                    f"{each['p_holm']:.3f}" if main else "",
+                )
+    Console().print(shown)

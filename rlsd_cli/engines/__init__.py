@@ -1,0 +1,1 @@
+"""Engines of evaluation: what turns prompts into completions."""

@@ -1,0 +1,60 @@
+"""What an engine is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+EngineName = Literal["transformers", "vllm"]
+
+
+class Completion(NamedTuple):
+    """One completion: its text, its tokens (the end token counts), and whether it met the budget without an end."""
+
+    text: str
+    length: int
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How a model is loaded and asked.
+
+    Attributes:
+        name: Which engine.
+        dtype: Of the weights.
+        batch_size: Completions at a time; vLLM schedules by itself.
+        gpus: vLLM: GPUs that share the model.
+        context: vLLM: longest prompt and completion together, in tokens; the model's own where None.
+    """
+
+    name: EngineName = "transformers"
+    dtype: str = "float32"
+    batch_size: int = 200
+    gpus: int = 1
+    context: int | None = None
+
+
+class Engine(Protocol):
+    """A loaded model that completes prompts."""
+
+    name: EngineName
+
+    def complete(
+        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, temperature: float, greedy: bool, seed: int
+    ) -> list[list[Completion]]:
+        """Return ``samples`` completions of each prompt, in order; equal arguments give equal completions.
+
+        Args:
+            prompts: Texts or chats, which may have PIL images in them.
+            samples: Completions per prompt.
+            max_new_tokens: Budget of a completion.
+            temperature: Of the softmax; no top-k, no top-p.
+            greedy: Take the most probable token instead.
+            seed: Of sampling.
+
+        Raises:
+            UserError: A prompt does not fit into the model's context, or the model reads no chats or no images.
+        """
+        ...
