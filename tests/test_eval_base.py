@@ -54,17 +54,17 @@ def test_another_model_or_task_does_not_go_into_the_same_directory(base, tiny_mo
 def test_a_directory_killed_while_it_was_made_is_finished(tmp_path):
     run = base_run(tmp_path / "base", "micro-base", TaskConfig())
     run.status_file.unlink()
-    assert base_run(run.path, "micro-base", TaskConfig()).status()["state"] == "complete"
+    assert base_run(run.path, "micro-base", TaskConfig()).status()["state"] == "running"
 
 
-def test_the_task_section_of_a_configuration_is_asked(tmp_path, tiny_model):
+def test_the_task_of_a_configuration_is_asked_and_set_wins(tmp_path, tiny_model):
     (tmp_path / "run.yaml").write_text("method: grpo\ntask: {operations: 2}\n")
     result = evaluate(
         *("--model", tiny_model, "--output-dir", tmp_path / "base", "--config", tmp_path / "run.yaml"),
-        *("--suite", "chain", "--limit", 2, "--samples", 1, "--threads", 1),
+        *("--set", "task.operations=3", "--suite", "chain", "--limit", 2, "--samples", 1, "--threads", 1),
     )
     assert result.exit_code == 0, result.output
-    assert RunDir.open(tmp_path / "base").config()["task"]["operations"] == 2
+    assert RunDir.open(tmp_path / "base").config()["task"]["operations"] == 3
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,7 @@ def test_the_task_section_of_a_configuration_is_asked(tmp_path, tiny_model):
         (["--model", "micro-base", "--output-dir", "full"], "is not a run directory"),
         (["--model", "micro-base", "--output-dir", "file"], "is a file"),
         (["--model", "micro-base", "--output-dir", "X", "--config", "task.yaml"], "did you mean"),
+        (["--model", "micro-base", "--output-dir", "X", "--set", "train.steps=3"], "only the task"),
     ],
 )
 def test_bad_input_gets_one_sentence(tmp_path, monkeypatch, arguments, message):

@@ -25,12 +25,17 @@ def sweep(
         bool, typer.Option("--dry-run", help="Print the commands of what is missing, a line per run, and stop.")
     ] = False,
 ) -> None:
-    """Train, evaluate and audit all runs of a sweep that are not complete yet."""
+    """Train, evaluate and audit all runs of a sweep that are not complete yet.
+
+    Examples:
+      rlsd sweep experiments/micro/paper.yaml --jobs 2
+      rlsd sweep experiments/micro/paper.yaml --dry-run | xargs -P 4 -I{} sh -c '{}'
+    """
     from rich.console import Console
     from rich.live import Live
 
     from rlsd_cli.sweep.launch import jobs_of, launch
-    from rlsd_cli.sweep.plan import plan, read_sweep
+    from rlsd_cli.sweep.plan import plan, read_sweep, shell_line
 
     settings = read_sweep(file)
     runs = plan(settings, output_dir, seed)
@@ -38,7 +43,7 @@ def sweep(
     if dry_run:
         for job in queue:
             if job.commands:
-                typer.echo(job.run.shell_line())
+                typer.echo(shell_line(job.commands))
         return
     # Slurm and `kill` ask with SIGTERM: treated as Ctrl-C, so that the runs save a checkpoint and leave.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,6 +62,10 @@ def sweep(
         console.print("stopped; the same command goes on where the runs were.", highlight=False)
         raise typer.Exit(130) from None
     for job in queue:
+        if job.state == "stopped":
+            console.print(
+                f"{job.run.name} was stopped; the same command goes on with it", markup=False, highlight=False
+            )
         if job.state == "failed":
             console.print(
                 f"{job.run.name} failed; its output is in {job.log}", style="red", markup=False, highlight=False
@@ -73,6 +82,8 @@ def progress_of(job: Job) -> tuple[str, str, str]:
     run_dir = RunDir(job.run.path)
     records = read_json_lines(run_dir.metrics_file) if run_dir.metrics_file.is_file() else []
     last = records[-1] if records else {}
+    if not job.run.train:
+        return "–", "–", "–"
     total = job.run.config.train.steps
     reward = last.get("reward", last.get("probe/accuracy"))
     leakage = last.get("leakage/rate", last.get("probe/leakage"))
@@ -105,6 +116,6 @@ class PlainReport:
         for job in jobs:
             before = self.known.get(job.run.name, "waiting")
             if job.state not in {before, "done before"}:
-                time = f" after {job.seconds:.0f} s" if job.state in ("done", "failed") else ""
+                time = f" after {job.seconds:.0f} s" if job.state in ("done", "failed", "stopped") else ""
                 self.console.print(f"{job.run.name}: {job.state}{time}", markup=False, highlight=False)
             self.known[job.run.name] = job.state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,14 @@ def _seeds_with(variants: Sequence[Variant], suites: Sequence[str]) -> list[int]
     return sorted(set.intersection(*each)) if each else []
 
 
+def _pairs(variant: Variant, baseline: Variant, suites: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the pairs of seeds to compare: equal seeds; every seed of an arm with the one untrained model."""
+    if variant.trained == baseline.trained:
+        return [(seed, seed) for seed in _seeds_with([variant, baseline], suites)]
+    ours, theirs = (_seeds_with([each], suites) for each in (variant, baseline))
+    return list(itertools.product(ours, theirs))
+
+
 def mean_interval(variant: Variant, suites: Sequence[str]) -> Interval:
     """Return accuracy averaged over suites with its 95 % interval over seeds and questions.
 
@@ -67,21 +76,24 @@ def mean_interval(variant: Variant, suites: Sequence[str]) -> Interval:
 def difference(variant: Variant, baseline: Variant, suites: Sequence[str]) -> Difference:
     """Return the paired difference on the seeds and questions that both were evaluated on.
 
+    The untrained model is where every seed starts, so it is paired with all of them.
+
     Raises:
         Missing: They share no seed or no question.
     """
-    seeds = _seeds_with([variant, baseline], suites)
-    if not seeds:
+    pairs = _pairs(variant, baseline, suites)
+    if not pairs:
         raise Missing(f"{variant.label} and {baseline.label} share no seed that is evaluated on {', '.join(suites)}")
     strata = []
     for suite in suites:
         ours, theirs = rows_of(variant, suite), rows_of(baseline, suite)
-        both = [ours[seed] for seed in seeds] + [theirs[seed] for seed in seeds]
+        both = [ours[left] for left, _ in pairs] + [theirs[right] for _, right in pairs]
         matrix = _aligned(both, f"{variant.label} and {baseline.label} on {suite}")
-        strata.append(matrix[: len(seeds)] - matrix[len(seeds) :])
+        strata.append(matrix[: len(pairs)] - matrix[len(pairs) :])
     # Each suite has the same weight in the mean, so a question of a small suite weighs more in the test too.
     by_question = np.concatenate([stratum.mean(axis=0) / stratum.shape[1] for stratum in strata])
-    return Difference(crossed_interval(strata), sign_flip_p(by_question), tuple(seeds), by_question.size)
+    seeds = tuple(left if variant.trained else right for left, right in pairs)
+    return Difference(crossed_interval(strata), sign_flip_p(by_question), seeds, by_question.size)
 
 
 def samples_text(variants: Sequence[Variant], suites: Sequence[str]) -> str:

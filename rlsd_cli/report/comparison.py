@@ -21,6 +21,7 @@ NOT_SETTINGS = (
     "train.micro_batch",
     "train.gradient_checkpointing",
 )
+BASE = "base"
 # What makes an arm that arm; it may differ between arms.
 OF_THE_ARM = ("objective", "teacher")
 
@@ -43,6 +44,11 @@ class Variant:
         return tuple(run.seed for run in self.runs)
 
     @property
+    def trained(self) -> bool:
+        """Whether it is an arm; otherwise it is the model that all start from, which has no seeds."""
+        return self.method != BASE
+
+    @property
     def complete(self) -> bool:
         """Whether all its runs are finished."""
         return all(run.complete for run in self.runs)
@@ -62,6 +68,11 @@ class Comparison:
     def of_method(self, *methods: str) -> list[Variant]:
         """Return the variants of the given arms, in the order of the arms."""
         return [variant for method in methods for variant in self.variants.values() if variant.method == method]
+
+    @property
+    def arms(self) -> list[Variant]:
+        """The variants that were trained."""
+        return [variant for variant in self.variants.values() if variant.trained]
 
     def main(self, method: str) -> Variant | None:
         """Return the variant that stands for an arm: the one labelled like it, otherwise the only one, or none."""
@@ -164,15 +175,24 @@ def _finished(label: str, runs: list[Run], notes: list[str]) -> list[Run]:
 
 
 def _mixed(variants: list[Variant]) -> list[str]:
-    """Name the settings, other than those of the arm itself, in which the variants differ."""
+    """Name the settings, other than those of the arm itself, in which the variants differ.
+
+    An untrained model has only a model and a task.
+    """
     found = {variant.label: settings(variant.runs[0].config) for variant in variants}
+    untrained = [variant.label for variant in variants if not variant.trained]
+    common = {label: {key for values in found.values() for key in values} for label in found}
+    common |= {label: set(found[label]) for label in untrained}
     notes = []
-    for key in differing(found.values()):
+    for key in sorted({key for keys in common.values() for key in keys}):
         if key.split(".")[0] in OF_THE_ARM:
             continue
         by_value: dict[str, list[str]] = defaultdict(list)
         for label, values in found.items():
-            by_value[str(values.get(key))].append(label)
+            if key in common[label]:
+                by_value[str(values.get(key))].append(label)
+        if len(by_value) == 1:
+            continue
         parts = [f"{value} ({', '.join(labels)})" for value, labels in by_value.items()]
         notes.append(f"the variants compared differ in {key}: {'; '.join(parts)}")
     return notes

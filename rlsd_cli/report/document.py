@@ -31,11 +31,11 @@ BESIDE = "beside"  # holds numbers of both, so it stands with theirs
 
 
 def _setup(variants: Sequence[Variant]) -> str:
-    first = settings(variants[0].runs[0].config)
+    of_arms = [settings(variant.runs[0].config) for variant in variants if variant.trained]
     common = [
-        f"{key} {first[key]}"
+        f"{key} {of_arms[0][key]}"
         for key in SHOWN_SETTINGS
-        if key in first and all(settings(v.runs[0].config).get(key) == first[key] for v in variants)
+        if of_arms and key in of_arms[0] and all(own.get(key) == of_arms[0][key] for own in of_arms)
     ]
     rows = []
     for variant in variants:
@@ -52,7 +52,7 @@ def _setup(variants: Sequence[Variant]) -> str:
         rows.append((variant.label, [Cell(text=text) for text in cells]))
     columns = ("Method", "Seeds", "Steps", "Learning rate", "Teacher", "Reference")
     table = Table("setup", "", columns, rows, corner="Variant")
-    sentence = f"Common to all: {', '.join(common)}.\n\n" if common else ""
+    sentence = f"Common to all arms: {', '.join(common)}.\n\n" if common else ""
     return sentence + table.markdown().lstrip()
 
 

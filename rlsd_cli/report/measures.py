@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.curves import seed_matrix
+from rlsd_cli.report.evaluations import summary_of
 from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.runs import Run
 from rlsd_cli.statistics import Interval, t_interval
 
 BLOCKS = 10
@@ -36,18 +38,33 @@ def fifths(variant: Variant, key: str) -> tuple[tuple[int, ...], NDArray]:
     return blocks(variant, key, FIFTHS)
 
 
-def leakage_at_the_end(variant: Variant) -> tuple[Interval, bool]:
-    """Return leakage in the last fifth of the training, and whether it is that of the probes.
+def leakage_at_the_end(variant: Variant) -> tuple[Interval, str]:
+    """Return leakage in the last fifth of the training, and a remark where it is that of something else.
 
-    Arms that sample nothing while training (SFT) have it on the probe prompts only.
+    Arms that sample nothing while training (SFT) have it on the probe prompts only, the untrained model on the suites.
 
     Raises:
-        Missing: Neither is logged often enough.
+        Missing: None is logged often enough.
     """
+    if not variant.trained:
+        return t_interval([leakage_on_suites(run) for run in variant.runs]), "(suites)"
     try:
-        return t_interval(fifths(variant, "leakage/rate")[1][:, -1]), False
+        return t_interval(fifths(variant, "leakage/rate")[1][:, -1]), ""
     except Missing:
-        return t_interval(fifths(variant, "probe/leakage")[1][:, -1]), True
+        return t_interval(fifths(variant, "probe/leakage")[1][:, -1]), "(probes)"
+
+
+def leakage_on_suites(run: Run) -> float:
+    """Return the mean over the suites of the leakage that `rlsd eval` counted.
+
+    Raises:
+        Missing: The run was not evaluated.
+    """
+    summaries = [summary_of(run.directory, path.stem) for path in sorted(run.directory.eval_dir.glob("*.json"))]
+    rates = [float(each["leakage_rate"]) for each in summaries if "leakage_rate" in each]
+    if not rates:
+        raise Missing(f"{run.label} is not evaluated")
+    return float(np.mean(rates))
 
 
 def matched(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlsd_cli.sweep.plan import PlannedRun, state_of
+from rlsd_cli.artifacts import RunDir
+from rlsd_cli.sweep.plan import PlannedRun, missing
 
 POLL_S = 0.5
 
@@ -21,6 +23,7 @@ class Job:
 
     run: PlannedRun
     commands: list[tuple[str, ...]]
+    command: tuple[str, ...] = ()
     state: str = "waiting"
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -30,23 +33,29 @@ class Job:
 
 def jobs_of(runs: list[PlannedRun], samples: int) -> list[Job]:
     """Return a job per run, with only the commands that are still to be run."""
-    jobs = []
-    for run in runs:
-        state = state_of(run, samples)
-        commands = {
-            "complete": [],
-            "trained": [run.evaluate, run.audit],
-            "missing": [run.train, run.evaluate, run.audit],
-        }[state]
-        jobs.append(Job(run, list(commands), state="done before" if state == "complete" else "waiting"))
+    jobs = [Job(run, missing(run, samples)) for run in runs]
+    for job in jobs:
+        job.state = "waiting" if job.commands else "done before"
     return jobs
+
+
+def busy(path: Path) -> bool:
+    """Tell whether a process trains in a run directory, such as one that a killed sweep has left behind."""
+    try:
+        with open(path / ".lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def launch(jobs: list[Job], parallel: int, on_change: Callable[[list[Job]], None] = lambda jobs: None) -> bool:
     """Run jobs, ``parallel`` at a time, in the order given. A failed job stops no other.
 
-    Each process gets one CPU thread, so that runs side by side don't slow each other down; the
-    output of a job goes to log.txt in its run directory's parent.
+    Each process gets one CPU thread, so that runs side by side don't slow each other down; the output of a job goes
+    to a log beside its run directory. A run in which another process trains waits for that.
 
     Returns:
         Whether all jobs ended well.
@@ -55,7 +64,7 @@ def launch(jobs: list[Job], parallel: int, on_change: Callable[[list[Job]], None
     try:
         while any(job.state == "waiting" for job in jobs) or running:
             for job in jobs:
-                if job.state == "waiting" and len(running) < parallel:
+                if job.state == "waiting" and len(running) < parallel and not busy(job.run.path):
                     _start_next(job)
                     running.append(job)
             for job in list(running):
@@ -79,11 +88,11 @@ def launch(jobs: list[Job], parallel: int, on_change: Callable[[list[Job]], None
 def _start_next(job: Job) -> None:
     job.log = job.run.path.parent / f"{job.run.path.name}.log"
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    command = job.commands.pop(0)
+    job.command = job.commands.pop(0)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with open(job.log, "ab") as log:
         job.process = subprocess.Popen(
-            [sys.executable, "-m", "rlsd_cli", *command[1:]],
+            [sys.executable, "-m", "rlsd_cli.sweep.child", str(os.getpid()), *job.command[1:]],
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -98,6 +107,8 @@ def _after(job: Job) -> None:
     job.seconds = time.monotonic() - job.started
     if job.process.returncode != 0:
         job.state = "failed"
+    elif job.command == job.run.train and RunDir(job.run.path).status().get("state") != "complete":
+        job.state = "stopped"  # by a signal: it has left a checkpoint, and there is nothing to evaluate yet
     elif job.commands:
         _start_next(job)
     else:

@@ -14,6 +14,7 @@ from rlsd_cli import config as configuration
 from rlsd_cli.artifacts import RunDir, read_object
 from rlsd_cli.config import RunConfig, Section
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation import BASE
 
 
 class RunEntry(Section):
@@ -34,26 +35,32 @@ class SweepFile(Section):
     set: dict[str, Any] = Field(default_factory=dict)
     samples: Annotated[int, Field(ge=1)] = 4
     limit: Annotated[int, Field(ge=1)] | None = None
+    base: bool = Field(default=False, description="evaluate the untrained model too, as 'base'")
+    planted: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="trajectories with a planted wrong step on which RLSD's blame is measured"
+    )
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a sweep."""
+    """One run of a sweep: its configuration, its directory, and its commands; () is one that it doesn't need."""
 
     config: RunConfig
     path: Path
     train: tuple[str, ...]
     evaluate: tuple[str, ...]
     audit: tuple[str, ...]
+    blame: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Label and seed."""
-        return f"{self.config.name} seed {self.config.seed}"
+        """Label and seed; the untrained model has no seed."""
+        return f"{self.config.name} seed {self.config.seed}" if self.train else self.config.name
 
-    def shell_line(self) -> str:
-        """Return the run as one line for a shell, Slurm, Ray or xargs."""
-        return " && ".join(shlex.join(command) for command in (self.train, self.evaluate, self.audit))
+
+def shell_line(commands: list[tuple[str, ...]]) -> str:
+    """Return commands as one line for a shell, Slurm, Ray or xargs."""
+    return " && ".join(shlex.join(command) for command in commands)
 
 
 def read_sweep(path: Path) -> SweepFile:
@@ -93,13 +100,16 @@ def plan(sweep: SweepFile, output_dir: Path | None = None, seeds: list[int] | No
     base = output_dir or Path(sweep.output_dir)
     labels = [entry.label or entry.method for entry in sweep.runs]
     doubled = sorted({label for label in labels if labels.count(label) > 1})
+    if sweep.base and BASE in labels:
+        raise UserError(f"'base: true' makes a variant called '{BASE}': give the other one another label.")
     if doubled:
         raise UserError(f"two variants of the sweep are called '{doubled[0]}': give each a label of its own.")
-    return [
+    runs = [
         plan_run(sweep, entry, label, seed, base)
         for seed in (seeds or sweep.seeds)
         for entry, label in zip(sweep.runs, labels, strict=True)
     ]
+    return [plan_base(sweep, runs[0].config, base), *runs] if sweep.base else runs
 
 
 def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Path) -> PlannedRun:
@@ -116,33 +126,83 @@ def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Pat
         *sets,
         *("--output-dir", str(path), "--resume"),
     )
-    threads = ("--threads", str(config.train.threads)) if config.train.threads else ()
-    limit = ("--limit", str(sweep.limit)) if sweep.limit else ()
     return PlannedRun(
         config=config,
         path=path,
         train=train,
-        evaluate=("rlsd", "eval", str(path), "--samples", str(sweep.samples), *limit, *threads),
+        evaluate=("rlsd", "eval", str(path), *evaluation(sweep, config)),
         audit=("rlsd", "leakage-audit", str(path)),
+        blame=measurement(sweep, path) if entry.method == "rlsd" else (),
     )
 
 
-def state_of(run: PlannedRun, samples: int) -> str:
-    """Return ``complete``, ``trained`` (evaluation or audit is missing) or ``missing``.
+def plan_base(sweep: SweepFile, like: RunConfig, base: Path) -> PlannedRun:
+    """Return the evaluation of the model that a run starts from."""
+    path = base / BASE / "seed-0"
+    task = like.task.model_dump(exclude_defaults=True)
+    sets = [part for text in assignments({"task": task} if task else {}) for part in ("--set", text)]
+    return PlannedRun(
+        config=RunConfig(method=BASE, task=like.task, model=like.model, train=like.train),
+        path=path,
+        train=(),
+        evaluate=(
+            *("rlsd", "eval", "--model", like.model.path, "--output-dir", str(path)),
+            *sets,
+            *evaluation(sweep, like),
+        ),
+        audit=(),
+        blame=measurement(sweep, path),
+    )
+
+
+def evaluation(sweep: SweepFile, config: RunConfig) -> tuple[str, ...]:
+    """Return the flags of `rlsd eval`, the same for every run of a sweep."""
+    threads = ("--threads", str(config.train.threads)) if config.train.threads else ()
+    limit = ("--limit", str(sweep.limit)) if sweep.limit else ()
+    return ("--samples", str(sweep.samples), *limit, *threads)
+
+
+def measurement(sweep: SweepFile, path: Path) -> tuple[str, ...]:
+    """Return the command that measures the blame on planted wrong steps, if the sweep asks for it."""
+    return ("rlsd", "plot", "--credit", str(path), "--planted", str(sweep.planted)) if sweep.planted else ()
+
+
+def missing(run: PlannedRun, samples: int) -> list[tuple[str, ...]]:
+    """Return the commands of a run that are still to be run, in their order; none of a whole run.
 
     Raises:
         UserError: The directory holds a run with another configuration.
     """
     run_dir = RunDir(run.path)
-    if not run_dir.config_file.is_file():
-        return "missing"
-    if not configuration.describes(run_dir.config(), run.config):
-        raise UserError(
-            f"{run.path} holds a run with another configuration: remove it, or sweep into another --output-dir."
-        )
-    if not run_dir.status_file.is_file() or run_dir.status().get("state") != "complete":
-        return "missing"
-    summaries = list(run_dir.eval_dir.glob("*.json"))
-    evaluated = bool(summaries) and all(read_object(path).get("samples") == samples for path in summaries)
+    trained = evaluated = False
+    if run_dir.config_file.is_file():
+        stored = run_dir.config()
+        if not (configuration.describes(stored, run.config) if run.train else _is_base(stored, run.config)):
+            raise UserError(
+                f"{run.path} holds a run with another configuration: remove it, or sweep into another --output-dir."
+            )
+        trained = run_dir.status_file.is_file() and run_dir.status().get("state") == "complete"
+        summaries = list(run_dir.eval_dir.glob("*.json"))
+        evaluated = bool(summaries) and all(read_object(path).get("samples") == samples for path in summaries)
+    # Of an evaluation that was killed half-way only some suites are there; but then there is no audit, which comes
+    # after it, nor is the untrained model's directory complete.
     audited = (run_dir.leakage_dir / "report.json").is_file()
-    return "complete" if evaluated and audited else "trained"
+    if not trained:
+        left = [run.train, run.evaluate, run.audit]
+    else:
+        left = [] if evaluated and (audited or not run.audit) else [run.evaluate, run.audit]
+    if left or not _measured(run):
+        left.append(run.blame)
+    return [command for command in left if command]
+
+
+def _is_base(stored: dict[str, Any], config: RunConfig) -> bool:
+    """Tell whether a stored configuration is that of the untrained model."""
+    own = {"method": BASE, "task": config.task.model_dump(), "model": {"path": config.model.path}}
+    return {key: stored.get(key) for key in own} == own
+
+
+def _measured(run: PlannedRun) -> bool:
+    """Tell whether the blame is measured on as many trajectories as asked for."""
+    path = RunDir(run.path).credit_dir / "planted.json"
+    return not run.blame or (path.is_file() and str(read_object(path).get("n")) == run.blame[-1])

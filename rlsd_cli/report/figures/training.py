@@ -32,7 +32,7 @@ MOST_LINES = 7  # more than that is not legible in a panel of two inches
 
 def shown(comparison: Comparison) -> tuple[list[Variant], list[str]]:
     """Return the variants that a picture can show together, and a sentence about those it can't."""
-    variants = in_order(comparison.variants.values())
+    variants = in_order(comparison.arms)
     if len(variants) <= MOST_LINES:
         return variants, []
     methods = {variant.method: variant for variant in reversed(variants)}  # the first of each arm

@@ -26,8 +26,8 @@ def table1(comparison: Comparison) -> Table:
     rows, measured = [], False
     for variant in variants:
         try:
-            interval, probed = leakage_at_the_end(variant)
-            leakage, measured = replace(Cell.of(interval, most=1.0), text="(probes)" if probed else ""), True
+            interval, remark = leakage_at_the_end(variant)
+            leakage, measured = replace(Cell.of(interval, most=1.0), text=remark), True
         except Missing:
             leakage = Cell()
         known = words.get(variant.method, {})
@@ -39,6 +39,6 @@ def table1(comparison: Comparison) -> Table:
         "As the paper's Table 1. Words: reported by the paper (a dash where it has no such row or cell). Measured: "
         "share of closed-book rollouts in the last fifth of training that mention a reference which they never saw, "
         "mean [95 % Student-t interval over n seeds]; (probes): on the probe prompts, where an arm samples "
-        "nothing else."
+        "nothing else; (suites): of the untrained model, on the held-out suites."
     )
     return Table("table1", caption, COLUMNS, rows)

@@ -28,10 +28,10 @@ def _end(variant: Variant, key: str, digits: int, most: float) -> Cell:
 
 def _leakage(variant: Variant) -> Cell:
     try:
-        interval, probed = leakage_at_the_end(variant)
+        interval, remark = leakage_at_the_end(variant)
     except Missing:
         return Cell()
-    return replace(Cell.of(interval, most=1.0), text="(probes)" if probed else "")
+    return replace(Cell.of(interval, most=1.0), text=remark)
 
 
 def _seconds(variant: Variant) -> dict[int, float]:
