@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import typer
@@ -12,8 +13,8 @@ from rlsd_cli.artifacts import jsonable
 
 def percent(value: float, interval: list[float] | None) -> str:
     """Return '43.5 [36.8, 50.4]' for a share and its interval; without the brackets where there is none."""
-    low, high = jsonable(interval) if interval else (None, None)
-    return f"{100 * value:.1f}" + (f" [{100 * low:.1f}, {100 * high:.1f}]" if low is not None else "")
+    known = interval is not None and all(map(math.isfinite, interval))
+    return f"{100 * value:.1f}" + (f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval and known else "")
 
 
 def table(title: str, first: str, columns: list[str]) -> Any:

@@ -9,11 +9,11 @@ import torch
 
 from rlsd_cli.config import ModelConfig
 from rlsd_cli.engines.base import Completion, EngineName, EngineOptions
-from rlsd_cli.errors import UserError
 from rlsd_cli.models import load_model, load_tokenizer
-from rlsd_cli.processors import takes_images, text_tokenizer
+from rlsd_cli.processors import takes_images
 from rlsd_cli.sampling import sample
 from rlsd_cli.tasks.messages import images_of
+from rlsd_cli.training.limits import check_chat
 from rlsd_cli.vision import require_vision
 
 
@@ -35,13 +35,8 @@ class TransformersEngine:
         Raises:
             UserError: It has no chat template, or reads text only.
         """
-        template = getattr(self.processing, "chat_template", None) or text_tokenizer(self.processing).chat_template
         for prompt in prompts:
-            if not isinstance(prompt, str) and not template:
-                raise UserError(
-                    f"the model '{self.source}' has no chat template, and the questions are chats: "
-                    "evaluate an instruction-tuned model."
-                )
+            check_chat(self.processing, prompt, self.source)
             require_vision(takes_images(self.processing), images_of(prompt), self.source)
 
     def complete(

@@ -54,9 +54,16 @@ def kept_rows(rows: Dataset, column: str, config: DataConfig) -> list[int]:
     """Return the numbers of the rows that have a gold answer.
 
     Raises:
-        UserError: A row has none and ``drop_empty_answers`` is not set, or no row has one.
+        UserError: A row has none and ``drop_empty_answers`` is not set, no row has one, or one is a JSON object.
     """
-    filled = [bool(answer_text(value)) for value in rows[column]]
+    values = list(rows[column])
+    for index, value in enumerate(values):
+        if isinstance(value, dict):
+            raise UserError(
+                f"row {index} of {config.path} has an answer that is a JSON object, in column '{column}': "
+                "give text, a number, or a list of accepted answers."
+            )
+    filled = [bool(answer_text(value)) for value in values]
     kept = [index for index, full in enumerate(filled) if full]
     if not kept:
         raise UserError(f"every row of {config.path} has an empty answer in column '{column}': choose another column.")

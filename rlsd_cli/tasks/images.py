@@ -56,6 +56,12 @@ def read(value: Any, folder: Path) -> Image:
     return Image.open(io.BytesIO(value))
 
 
+def named(item: Any) -> str:
+    """Return what to call a value of an image column in an error: its file where it has one."""
+    path = item.get("path") if isinstance(item, dict) else item
+    return f"the image {path}" if isinstance(path, str) and len(path) <= BASE64_CHARS else "an image"
+
+
 def fit(image: Image, min_pixels: int | None, max_pixels: int | None) -> Image:
     """Return ``image`` scaled, its shape kept, so that width times height lies within the bounds."""
     pixels = image.width * image.height
@@ -84,6 +90,7 @@ def load_images(
     Raises:
         UserError: An image is missing or unreadable.
     """
+    from PIL import UnidentifiedImageError
     from PIL.Image import DecompressionBombError
 
     images = []
@@ -96,6 +103,8 @@ def load_images(
                 "put it there, or set task.data.image_dir."
             ) from None
         except (*BROKEN, DecompressionBombError) as error:
-            reason = " ".join(str(error).split())[:120].rstrip(".")
-            raise UserError(f"an image of {where} cannot be read ({reason}): repair or drop that row.") from None
+            # PIL's own words for "no picture" are an object's address.
+            known = not isinstance(error, UnidentifiedImageError)
+            reason = " ".join(str(error).split())[:120].rstrip(".") if known else "no picture that PIL knows"
+            raise UserError(f"{named(item)} of {where} cannot be read ({reason}): repair or drop that row.") from None
     return tuple(images)

@@ -1,4 +1,4 @@
-"""What a step can't work with, told before it does harm: prompts beyond the context, rewards that are no numbers."""
+"""What can't be worked with, told before it does harm: chats without a template, long prompts, odd rewards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.processors import text_tokenizer
+
+
+def check_chat(processing: Any, prompt: Any, model: str) -> None:
+    """Check that a prompt can be put into the model's words.
+
+    Args:
+        processing: The model's tokenizer or processor.
+        prompt: Text or a chat.
+        model: Its name, for the error.
+
+    Raises:
+        UserError: It is a chat, and the model has no chat template.
+    """
+    template = getattr(processing, "chat_template", None) or text_tokenizer(processing).chat_template
+    if not isinstance(prompt, str) and not template:
+        raise UserError(
+            f"the questions are chats and the model '{model}' has no chat template: "
+            "choose an instruction-tuned model, or set task.data.chat=false for a data set of text."
+        )
 
 
 def check_context(model: Any, prompt_tokens: int, completion_tokens: int) -> None:
@@ -24,7 +44,8 @@ def check_context(model: Any, prompt_tokens: int, completion_tokens: int) -> Non
     if longest and prompt_tokens + completion_tokens > longest:
         raise UserError(
             f"a prompt of {prompt_tokens} tokens and a completion of up to {completion_tokens} tokens are longer than "
-            f"the model's context of {longest} tokens: lower train.max_completion_tokens, or leave out such questions."
+            f"the model's context of {longest} tokens: lower train.max_completion_tokens (--max-tokens of rlsd eval), "
+            "or leave out such questions."
         )
 
 

@@ -187,6 +187,7 @@ def build_trainer(
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
     from rlsd_cli.training.context import RunContext
     from rlsd_cli.training.data import training_set
+    from rlsd_cli.training.limits import check_chat
     from rlsd_cli.training.lora import trainable
     from rlsd_cli.training.preflight import check_machine
     from rlsd_cli.training.probe import Probe
@@ -201,6 +202,7 @@ def build_trainer(
     if warning := check_references(config, arm, task):
         say(warning)
     tokenizer = load_tokenizer(config.model.path)
+    check_chat(tokenizer, task.train_example(config.seed, 0).prompt, config.model.path)
     context = RunContext(
         config=config,
         run_dir=run_dir,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rlsd_cli.config import build
+from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation import EvalOptions, evaluate_run
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.training.run import train
@@ -46,3 +47,10 @@ def test_run_on_a_data_set_trains_on_its_questions_and_evaluates_on_those_held_o
     assert (summary["suite"], summary["n_questions"]) == ("held_out", 3)
     asked = set(pd.read_parquet(run / "eval" / "held_out.parquet")["prompt_id"])
     assert not asked & set(written["prompt_id"])
+
+
+def test_chats_for_a_model_without_a_chat_template_are_told_before_the_model_is_loaded(questions, tmp_path):
+    data = {"path": str(questions), "held_out": 3}
+    config = build([{"method": "grpo", "task": {"name": "dataset", "data": data}}])
+    with pytest.raises(UserError, match=r"'micro-base' has no chat template: .*task\.data\.chat=false"):
+        train(config, tmp_path / "run")

@@ -251,8 +251,14 @@ def test_image_that_is_missing_and_image_that_is_broken_are_told_with_their_row(
     with pytest.raises(UserError, match=r"row 0 of .* names the image .*none.png, which does not exist"):
         missing.train_example(0, 0)
     broken = task_of(jsonl([{"prompt": "?", "answer": "1", "image": "broken.png"}], "b.jsonl"), columns=columns)
-    with pytest.raises(UserError, match=r"an image of row 0 of .* cannot be read"):
+    with pytest.raises(UserError, match=r"the image broken.png of row 0 of .* cannot be read \(no picture that PIL"):
         broken.train_example(0, 0)
+
+
+def test_answer_that_is_a_json_object_is_told_with_its_row(jsonl):
+    rows = [{"prompt": "?", "answer": "1"}, {"prompt": "?", "answer": {"value": 2}}]
+    with pytest.raises(UserError, match=r"row 1 of .* JSON object, in column 'answer': give text"):
+        task_of(jsonl(rows))
 
 
 def test_images_in_a_plain_text_prompt_are_refused(tmp_path, jsonl):
