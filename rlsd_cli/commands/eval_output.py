@@ -25,7 +25,7 @@ def table(title: str, first: str, columns: list[str]) -> Any:
     made = Table(title=escape(title), title_justify="left")
     made.add_column(first)
     for column in columns:
-        made.add_column(column, justify="right")
+        made.add_column(column, justify="right", no_wrap="[" in column)
     return made
 
 
@@ -73,7 +73,7 @@ def own_numbers(row: dict[str, Any], average: str) -> Any:
 
 
 def comparison(found: list[dict[str, Any]], notes: list[str], title: str, as_json: bool) -> None:
-    """Print paired differences; what makes them doubtful goes to stderr."""
+    """Print paired differences, of ``n`` questions each; what makes them doubtful goes to stderr."""
     from rich.console import Console
 
     for note in notes:
@@ -81,11 +81,7 @@ def comparison(found: list[dict[str, Any]], notes: list[str], title: str, as_jso
     if as_json:
         typer.echo(json.dumps(jsonable(found), indent=1))
         return
-    shown = table(
-        title,
-        "suite",
-        ["completions", "questions", "here, %", "there, %", "difference, points [95 %]", "p", "Holm's p"],
-    )
+    shown = table(title, "suite", ["how", "n", "here, %", "there, %", "points [95 %]", "p", "Holm"])
     for each in found:
         for name, value in each["differences"].items():
             main = name == "accuracy"
