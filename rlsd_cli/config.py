@@ -289,7 +289,8 @@ def short(value: Any) -> str:
     """Return ``value`` as Python writes it, cut: YAML's aliases can make a few lines of text into gigabytes."""
     writer = reprlib.Repr()
     writer.maxstring = writer.maxother = 100
-    return writer.repr(value)
+    writer.maxlevel = 3
+    return writer.repr(value)[:300]
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:

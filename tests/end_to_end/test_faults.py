@@ -1,0 +1,191 @@
+"""Full disks, closed directories, signals and kills, met by processes of `rlsd train`."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rlsd_cli import artifacts
+from rlsd_cli.artifacts import RunDir
+from rlsd_cli.errors import UserError
+from rlsd_cli.training.checkpoints import is_intact, newest_intact
+from rlsd_cli.training.run import disk_is_full, train
+
+ROOT = Path(__file__).parents[2]
+
+
+def soak(*words):
+    command = [sys.executable, str(ROOT / "scripts" / "soak.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=550)
+
+
+def test_runs_that_were_killed_lose_nothing():
+    result = soak("--arm", "rlsd", "--kills", "5", "--seed", "3")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "5 kills" in result.stdout
+
+
+@pytest.mark.slow
+def test_runs_that_were_killed_twenty_times_lose_nothing():
+    result = soak("--arm", "sdpo", "--arm", "rlsd", "--kills", "10", "--seed", "4")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "20 kills" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["write_bytes", "append_line"])
+def test_a_disk_that_fills_up_is_one_sentence_and_the_run_goes_on_later(tiny_config, tmp_path, monkeypatch, name):
+    settings = tiny_config("grpo", {"train": {"steps": 4}})
+    whole = train(settings, tmp_path / "whole")
+    from rlsd_cli.training import callbacks
+
+    module, real, calls = (artifacts if name == "write_bytes" else callbacks), getattr(artifacts, name), []
+
+    def full(path, content):
+        calls.append(path)
+        if RunDir(tmp_path / "run").checkpoints_dir.joinpath("checkpoint-2").is_dir() and len(calls) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, full)
+        with pytest.raises(UserError, match="disk is full"):
+            train(settings, tmp_path / "run")
+    resumed = train(settings, tmp_path / "run", resume=True)
+    losses = [[record["loss"] for record in run.metrics()] for run in (whole, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_what_libraries_say_of_a_full_disk_is_understood():
+    from safetensors import SafetensorError
+
+    def raised(error, cause=None):
+        try:
+            raise error from cause
+        except Exception as caught:
+            return caught
+
+    full = SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert disk_is_full(full)
+    assert disk_is_full(
+        raised(RuntimeError("unexpected pos 64 vs 0"), RuntimeError("PytorchStreamWriter failed writing file"))
+    )
+    assert disk_is_full(OSError(errno.EDQUOT, "Disk quota exceeded"))
+    assert not disk_is_full(OSError(errno.EACCES, "Permission denied"))
+    assert not disk_is_full(raised(ValueError("x"), KeyError("y")))
+
+
+def test_a_directory_that_cannot_be_written_is_one_sentence(tiny_config, tmp_path, monkeypatch):
+    def closed(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "run"))
+
+    monkeypatch.setattr(Path, "mkdir", closed)  # root, who runs some test suites, may write anywhere
+    with pytest.raises(UserError, match=r"run cannot be written: check its permissions"):
+        train(tiny_config("grpo"), tmp_path / "run")
+
+
+def test_a_checkpoint_with_other_bytes_of_the_same_length_is_passed_over(tiny_config, tmp_path):
+    settings = tiny_config("grpo", {"train": {"steps": 4}})
+    run = train(settings, tmp_path / "run")
+    newest = run.checkpoints_dir / "checkpoint-4"
+    assert newest_intact(run.checkpoints_dir) == (4, newest)
+    weights = newest / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert not is_intact(newest)
+    assert newest_intact(run.checkpoints_dir) == (2, run.checkpoints_dir / "checkpoint-2")
+
+
+def test_an_older_checkpoint_goes_only_after_the_newer_one_is_whole(tiny_config, tmp_path, monkeypatch):
+    from rlsd_cli.training import checkpoints
+
+    real, before = checkpoints.digests, []
+
+    def killed(directory):
+        before.append(newest_intact(directory.parent))
+        if directory.name == "checkpoint-4":
+            raise KeyboardInterrupt  # stands for a kill just before the mark
+        return real(directory)
+
+    monkeypatch.setattr(checkpoints, "digests", killed)
+    monkeypatch.setattr(checkpoints, "is_intact", checkpoints.is_complete)
+    settings = tiny_config("grpo", {"train": {"steps": 6, "keep_checkpoints": 1}})
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "run")
+    assert before[0] is None
+    assert before[1][0] == 2
+    monkeypatch.undo()
+    train(settings, tmp_path / "run", resume=True)
+    assert [step for step, _ in checkpoints.checkpoints(tmp_path / "run" / "checkpoints")] == [6]
+
+
+def test_a_run_killed_before_its_first_status_can_be_resumed(tiny_config, tmp_path):
+    from rlsd_cli import config
+
+    settings = tiny_config("grpo", {"train": {"steps": 1}})
+    artifacts.write_text(tmp_path / "run" / "config.yaml", config.dump(settings))
+    assert train(settings, tmp_path / "run", resume=True).status()["state"] == "complete"
+
+
+def test_a_damaged_provenance_is_one_sentence(tiny_config, tmp_path):
+    settings = tiny_config("grpo", {"train": {"steps": 1}})
+    artifacts.write_text(tmp_path / "run" / "provenance.json", "{")
+    with pytest.raises(UserError, match=r"provenance\.json is damaged"):
+        train(settings, tmp_path / "run", resume=True)
+
+
+def start(path):
+    sets = ["train.steps=400", "train.prompts_per_step=2", "train.group_size=4", "train.threads=1"]
+    words = [word for text in sets for word in ("--set", text)]
+    command = [sys.executable, "-m", "rlsd_cli", "train", "--method", "grpo", *words, "--output-dir", str(path)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and not (path / "metrics.jsonl").is_file():
+        time.sleep(0.02)
+    return process
+
+
+def test_sigterm_saves_and_leaves_and_a_second_process_is_refused(tmp_path):
+    process = start(tmp_path / "run")
+    command = [sys.executable, "-m", "rlsd_cli", "train", "--config", str(tmp_path / "run" / "config.yaml")]
+    second = subprocess.run(
+        [*command, "--output-dir", str(tmp_path / "run"), "--resume"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert "another process is training in" in second.stderr
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output.decode()
+    run = RunDir(tmp_path / "run")
+    assert run.status()["state"] == "interrupted"
+    assert newest_intact(run.checkpoints_dir)[0] == run.status()["step"]
+
+
+def test_ctrl_c_twice_leaves_at_once_and_writes_no_checkpoint(monkeypatch):
+    from rlsd_cli.training.callbacks import InterruptCallback
+
+    left = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    callback = InterruptCallback()
+    callback.on_train_begin(None, None, None)
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        assert callback.interrupted
+        assert left == []
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        assert left == [130]
+    finally:
+        callback.restore()
