@@ -103,3 +103,9 @@ def test_what_cannot_be_compared_is_refused(tmp_path, other, suites, message):
     make_run(tmp_path / "far", {"chain": rows({"z": (1, 1)})})
     with pytest.raises(UserError, match=message):
         compare_runs(ours, tmp_path / other, suites)
+
+
+def test_a_run_without_samples_has_nothing_to_compare_by_avg_at_k():
+    greedy_only = rows({"a": (1,)}, lambda name: {"benchmark": "mmmu", "discipline": "Science"})
+    with pytest.raises(UserError, match="same copy"):
+        compare_suite(greedy_only, greedy_only, greedy=False)

@@ -45,7 +45,7 @@ class Scored:
         table = chosen.pivot_table(index="prompt_id", columns="sample_id", values="correct", aggfunc="first")
         names = [str(name) for name in table.index]
         verdicts = table.to_numpy(dtype=bool)
-        if "meta" not in chosen:
+        if "meta" not in chosen or chosen.empty:
             return cls([Example(name, "", "") for name in names], verdicts, plain_accuracy, names)
         meta = chosen.groupby("prompt_id")["meta"].first()
         examples = [Example(name, "", "", meta=json.loads(meta[name])) for name in names]

@@ -236,3 +236,12 @@ def test_a_directory_made_for_benchmarks_has_no_suites_of_a_task(evaluated):
     path, _ = evaluated
     with pytest.raises(UserError, match="has no task: give --benchmark"):
         run_eval(path)
+
+
+def test_a_directory_with_a_task_takes_benchmarks_too_but_of_its_own_model_only(tmp_path):
+    from rlsd_cli.config import TaskConfig
+
+    made = evaluation.base_run(tmp_path / "base", "micro-base", TaskConfig())
+    assert evaluation.base_run(made.path, "micro-base", None).config()["task"]["name"] == "arithmetic"
+    with pytest.raises(UserError, match="another model"):
+        evaluation.base_run(made.path, "micro-teacher", None)
