@@ -132,11 +132,6 @@ def linear_decay(step: int, start: float, decay_steps: int) -> float:
     return start * max(0.0, 1 - step / decay_steps)
 
 
-def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean of ``values`` (B, T) over the tokens where ``mask`` (B, T) is 1; 0 where there are none."""
-    return (values * mask).sum() / mask.sum().clamp(min=1)
-
-
 def sequence_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Return the mean over completions of each completion's token mean (the paper's 1/G Σ 1/|y| Σ).
 

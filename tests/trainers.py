@@ -1,4 +1,6 @@
-"""Trainers in tests: a reward that a random model can earn, a batch, a history."""
+"""Trainers in tests: a reward that a random model can earn, a batch, a history, plain logits."""
+
+import torch
 
 from rlsd_cli.tasks.base import Verdict
 
@@ -29,3 +31,17 @@ def one_batch(trainer):
     trainer.current_gradient_accumulation_steps = 1
     rows = next(iter(trainer.get_train_dataloader()))
     return rows, trainer._generate_and_score_completions(rows)
+
+
+def plain_logits(model, prompt_ids, prompt_mask, batch):
+    """Logits that predict the completion, from one forward pass over all of it: (B, T, V)."""
+    ids = torch.cat([prompt_ids, batch["completion_ids"]], dim=1)
+    mask = torch.cat([prompt_mask, batch["completion_mask"]], dim=1)
+    width = batch["completion_ids"].size(1)
+    return model(input_ids=ids, attention_mask=mask).logits[:, -width - 1 : -1]
+
+
+def plain_logps(model, prompt_ids, prompt_mask, batch):
+    """Log-probs of the sampled tokens from plain logits, (B, T)."""
+    logps = torch.log_softmax(plain_logits(model, prompt_ids, prompt_mask, batch), -1)
+    return logps.gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)

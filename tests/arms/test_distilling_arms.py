@@ -2,21 +2,12 @@
 
 import pytest
 import torch
-from trainers import history, one_batch, reward_even_length
+from trainers import history, one_batch, plain_logits, reward_even_length
 
 from rlsd_cli.arms.sdpo import successful_siblings
 from rlsd_cli.divergences import divergence
 from rlsd_cli.errors import UserError
 from rlsd_cli.training import distillation
-
-
-def plain_logits(model, prompt_ids, prompt_mask, batch):
-    """Logits that predict the completion, (B, T, V)."""
-    ids = torch.cat([prompt_ids, batch["completion_ids"]], dim=1)
-    mask = torch.cat([prompt_mask, batch["completion_mask"]], dim=1)
-    width = batch["completion_ids"].size(1)
-    return model(input_ids=ids, attention_mask=mask).logits[:, -width - 1 : -1]
-
 
 VARIANTS = [
     {},

@@ -2,18 +2,9 @@
 
 import pytest
 import torch
-from trainers import history, one_batch, reward_even_length
+from trainers import history, one_batch, plain_logps, reward_even_length
 
 from rlsd_cli import objectives
-
-
-def plain_logps(model, prompt_ids, prompt_mask, batch):
-    """Log-probs of the sampled tokens from plain logits, (B, T)."""
-    ids = torch.cat([prompt_ids, batch["completion_ids"]], dim=1)
-    mask = torch.cat([prompt_mask, batch["completion_mask"]], dim=1)
-    width = batch["completion_ids"].size(1)
-    logits = model(input_ids=ids, attention_mask=mask).logits[:, -width - 1 : -1]
-    return torch.log_softmax(logits, -1).gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)
 
 
 def test_mix_zero_trains_exactly_as_grpo(tiny_trainer):
