@@ -296,7 +296,7 @@ def short(value: Any) -> str:
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """Turn pydantic's first complaint into one sentence, with the nearest valid key for a mistyped one."""
     first = error.errors()[0]
-    key = prefix + ".".join(str(part) for part in first["loc"])
+    key = prefix + ".".join(str(part)[:100] for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"there is no key '{key}'{nearest(key, [prefix + name for name in known_keys(model)]) or '.'}"
     message = first["msg"].removeprefix("Value error, ")
