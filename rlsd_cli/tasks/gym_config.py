@@ -21,7 +21,19 @@ class GymConfig(BaseModel):
         default="Think briefly, then write the final answer after 'Answer:'.", description="the system turn; none if ''"
     )
     shots: Annotated[int, Field(ge=0)] = Field(default=0, description="answered examples before the question")
+    open_book: str = Field(
+        default="{question}\n\nReference: {reference}\nSolve the problem yourself, in your own way.",
+        description="the teacher's question, with the student's question and the reference in their places",
+    )
     max_completion_tokens: Annotated[int, Field(ge=1)] = 64
+
+    @field_validator("open_book")
+    @classmethod
+    def check_places(cls, value: str) -> str:
+        """The teacher must see both."""
+        if "{question}" not in value or "{reference}" not in value:
+            raise ValueError("it must hold {question} and {reference}")
+        return value
 
     @field_validator("sets", mode="before")
     @classmethod

@@ -22,7 +22,6 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.base import Example, Verdict
 from rlsd_cli.tasks.gym_config import GymConfig
 from rlsd_cli.tasks.gym_solutions import solution_text
-from rlsd_cli.tasks.messages import append_text
 
 MARK = "Answer:"
 HELD_OUT_SHARE = 8  # one question in so many is held out
@@ -151,7 +150,7 @@ class ReasoningTask:
         )
 
     def teacher_prompt(self, prompt: Any, reference: str) -> Any:
-        """Return the open-book prompt: the reference behind the question.
+        """Return the open-book prompt: the reference beside the question, as ``open_book`` says.
 
         Raises:
             UserError: The reference is empty.
@@ -161,7 +160,9 @@ class ReasoningTask:
                 "a generator of task.gym.sets has no reference of the kind that teacher.reference asks for: "
                 "set teacher.reference=answer."
             )
-        return append_text(prompt, f"Reference: {reference.strip()}\nSolve the problem yourself, in your own way.")
+        text = self.config.open_book.replace("{reference}", reference.strip())
+        *before, question = prompt
+        return [*before, {**question, "content": text.replace("{question}", question["content"])}]
 
     def verify(self, completion: str, answer: str, example_id: str = "") -> Verdict:
         """Judge by the generator's own ``score_answer``; only its full score counts as right.
