@@ -169,7 +169,7 @@ def test_reference_may_stand_before_the_question():
     task = make_task(open_book="Reference: {reference}\n\n{question}")
     example = task.train_example(0, 0)
     assert task.teacher_prompt(example.prompt, "7")[-1]["content"] == f"Reference: 7\n\n{question_of(example)}"
-    with pytest.raises(UserError, match="open_book.*must hold {question} and {reference}"):
+    with pytest.raises(UserError, match=r"open_book.*must hold \{question\} and \{reference\}"):
         build([{"method": "rlsd", "task": {"name": "reasoning_gym", "gym": {"sets": {"gcd": {}}, "open_book": "?"}}}])
 
 
