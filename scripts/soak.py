@@ -159,8 +159,8 @@ def differences(one: RunDir, other: RunDir) -> Iterator[str]:
         for step in files.keys() & others.keys():
             if not pd.read_parquet(files[step]).equals(pd.read_parquet(others[step])):
                 yield f"{name}: step {step}"
-    weights, others = (load_file(run.model_dir / "model.safetensors") for run in (one, other))
-    if weights.keys() != others.keys() or any(not weights[name].equal(others[name]) for name in weights):
+    weights, expected = (load_file(run.model_dir / "model.safetensors") for run in (one, other))
+    if weights.keys() != expected.keys() or any(not weights[name].equal(expected[name]) for name in weights):
         yield "weights"
     if left := [file.name for file in other.path.rglob(".*.tmp")]:
         yield f"temporary files are left over: {left}"

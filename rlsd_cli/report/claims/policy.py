@@ -50,8 +50,8 @@ def rlsd_keeps_entropy(comparison: Comparison) -> Finding:
     seeds, left, right = matched(ours, theirs)
     gap = t_interval((left - right)[:, 1:].mean(axis=1))
     evidence = (
-        f"after the first fifth RLSD {left[:, 1:].mean():.3f}, GRPO {right[:, 1:].mean():.3f} nats per token, "
-        f"difference {signed(gap)} {seeds_of(seeds)}"
+        f"after the first fifth RLSD {left[:, 1:].mean():.5f}, GRPO {right[:, 1:].mean():.5f} nats per token, "
+        f"difference {signed(gap, 5)} {seeds_of(seeds)}"
     )
     return Finding(judge(gap, 0.0, SEEN, NOT_SEEN), evidence)
 
