@@ -32,7 +32,7 @@ def add_lora(model: Any, config: RunConfig) -> Any:
         raise UserError("train.lora_targets can't name the output layer lm_head: leave it out.")
     settings = LoraConfig(
         r=rank,
-        lora_alpha=train.lora_alpha or 2 * rank,  # type: ignore[arg-type]  # a float is as good
+        lora_alpha=train.lora_alpha or 2 * rank,
         target_modules=targets,
         lora_dropout=0.0,
         task_type="CAUSAL_LM",
