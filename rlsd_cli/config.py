@@ -29,6 +29,7 @@ from rlsd_cli.tasks.columns import DataConfig
 from rlsd_cli.tasks.gym_config import GymConfig
 
 Checked = TypeVar("Checked", bound=BaseModel)
+BASE = "base"  # the method of a run directory whose model nobody trained
 
 
 class Section(BaseModel):
@@ -161,8 +162,10 @@ class RunConfig(Section):
     @classmethod
     def check_label(cls, label: str) -> str:
         """A label names a directory: from a stranger's file, it must not lead out of ours."""
-        if "/" in label or "\\" in label or label.startswith(".") or not label.isprintable():
-            raise ValueError("a label names a directory: without slashes, control characters or a dot at its start")
+        if "/" in label or "\\" in label or label.startswith(".") or not label.isprintable() or len(label) > 100:
+            raise ValueError(
+                "a label names a directory: at most 100 characters, no slash or control character, no dot at its start"
+            )
         return label
 
     @model_validator(mode="after")
@@ -208,7 +211,7 @@ def preset_file(preset: str, method: str) -> Path:
     # Folders without a method's file hold something else: presets of accelerate's launcher.
     names = sorted({path.parent.name for name in ARMS for path in presets_dir().glob(f"*/{name}.yaml")})
     if preset not in names:
-        raise UserError(f"there is no preset '{preset}'{nearest(preset, names)}; presets: {', '.join(names)}.")
+        raise UserError(f"there is no preset '{preset[:100]}'{nearest(preset, names)}; presets: {', '.join(names)}.")
     if not (folder / f"{method}.yaml").is_file():
         methods = [name for name in ARMS if (folder / f"{name}.yaml").is_file()]
         raise UserError(f"preset '{preset}' has no file for '{method}'; it has: {', '.join(methods)}.")

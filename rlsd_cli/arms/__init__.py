@@ -66,7 +66,7 @@ def check_method(name: str) -> None:
         UserError: There is no such arm.
     """
     if name not in ARMS:
-        raise UserError(f"there is no method '{name}'{nearest(name, ARMS)}; methods: {', '.join(ARMS)}.")
+        raise UserError(f"there is no method '{name[:100]}'{nearest(name, ARMS)}; methods: {', '.join(ARMS)}.")
 
 
 def load_arm(name: str) -> Arm:

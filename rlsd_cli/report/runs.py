@@ -57,7 +57,7 @@ class Run:
 
         if not self.directory.metrics_file.is_file():
             return pd.DataFrame(index=pd.Index([], name="step"))
-        records = [record for record in self.directory.metrics() if isinstance(record.get("step"), int)]
+        records = [record for record in self.directory.metrics() if is_step(record.get("step"))]
         if not records:
             return pd.DataFrame(index=pd.Index([], name="step"))
         frame = pd.DataFrame(records).drop_duplicates("step", keep="last").set_index("step").sort_index()
@@ -74,6 +74,11 @@ class Run:
         total = sum((self.metrics[name] for name in names[1:]), start=self.metrics[names[0]])
         kept = total[np.isfinite(total)]
         return kept.index.to_numpy(dtype=int), kept.to_numpy(dtype=float)
+
+
+def is_step(value: Any) -> bool:
+    """Whether a value can be a training step; damaged files hold numbers that no index can."""
+    return isinstance(value, int) and 0 <= value < 2**53
 
 
 def open_run(path: Path) -> Run:
@@ -95,8 +100,8 @@ def open_run(path: Path) -> Run:
         directory=directory,
         config=config,
         complete=status.get("state") == "complete",
-        step=step if isinstance(step, int) else 0,
-        steps=steps if isinstance(steps, int) else 0,
+        step=step if is_step(step) else 0,
+        steps=steps if is_step(steps) else 0,
     )
 
 

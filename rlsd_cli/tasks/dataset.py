@@ -50,13 +50,25 @@ def answer_text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
+def column_of(rows: Dataset, column: str, config: DataConfig) -> list[Any]:
+    """Return a column's values.
+
+    Raises:
+        UserError: Text in it is not UTF-8, as in a damaged parquet file.
+    """
+    try:
+        return list(rows[column])
+    except UnicodeDecodeError:
+        raise UserError(f"column '{column}' of {config.path} holds text that is not UTF-8: mend the file.") from None
+
+
 def kept_rows(rows: Dataset, column: str, config: DataConfig) -> list[int]:
     """Return the numbers of the rows that have a gold answer.
 
     Raises:
         UserError: A row has none and ``drop_empty_answers`` is not set, no row has one, or one is a JSON object.
     """
-    values = list(rows[column])
+    values = column_of(rows, column, config)
     for index, value in enumerate(values):
         if isinstance(value, dict):
             raise UserError(
@@ -122,7 +134,7 @@ class DatasetTask:
         column = self.columns.get(kind)
         if column is None:
             return len(self.training), len(self.training)
-        filled = [bool(answer_text(value)) for value in self.rows[column]]
+        filled = [bool(answer_text(value)) for value in column_of(self.rows, column, self.config)]
         return sum(not filled[index] for index in self.training), len(self.training)
 
     def suites(self) -> dict[str, list[Example]]:
@@ -141,7 +153,10 @@ class DatasetTask:
         Raises:
             UserError: An image is missing or unreadable.
         """
-        row = rows[index]
+        try:
+            row = rows[index]
+        except UnicodeDecodeError:
+            raise UserError(f"row {index} of {self.config.path} holds text that is not UTF-8: mend that row.") from None
         values = {role: row[column] for role, column in self.columns.items()}
         images = load_images(
             values.get("images"),

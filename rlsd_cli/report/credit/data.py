@@ -150,6 +150,13 @@ def _trajectory(rows: pd.DataFrame) -> Trajectory | None:
 
 
 def _pair(run: Run, step: int, frame: pd.DataFrame, prompt_id: str) -> CreditPair:
+    try:
+        return _checked_pair(run, step, frame, prompt_id)
+    except (IndexError, TypeError, ValueError):  # a column is there and holds something else
+        raise UserError(f"the credit of step {step} in {run.path} is damaged: train the run again.") from None
+
+
+def _checked_pair(run: Run, step: int, frame: pd.DataFrame, prompt_id: str) -> CreditPair:
     rows = frame[frame["prompt_id"] == prompt_id]
     right = rows["correct"].astype(bool)
     return CreditPair(
