@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.artifacts import RunDir, write_json, write_parquet, write_text
+from rlsd_cli.config import BASE
 from rlsd_cli.engines.base import Engine, EngineName, EngineOptions
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation_parts import Parts
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from rlsd_cli.config import TaskConfig
 
 GREEDY = -1  # sample_id of the greedy completion
-BASE = "base"  # the method of a directory whose model nobody trained
 CHUNK_SEED = 1_000_003  # between the seeds of two chunks, so that seeds 0, 1, 2 … share no draws
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlsd_cli.config import BASE
 from rlsd_cli.report.runs import Run
 
 # They decide where and how fast a run goes, not what it computes.
@@ -21,7 +22,6 @@ NOT_SETTINGS = (
     "train.micro_batch",
     "train.gradient_checkpointing",
 )
-BASE = "base"
 # What makes an arm that arm; it may differ between arms.
 OF_THE_ARM = ("objective", "teacher")
 

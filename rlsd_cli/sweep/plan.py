@@ -12,9 +12,8 @@ from pydantic import Field, ValidationError
 
 from rlsd_cli import config as configuration
 from rlsd_cli.artifacts import RunDir, read_object
-from rlsd_cli.config import RunConfig, Section
+from rlsd_cli.config import BASE, RunConfig, Section
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation import BASE
 
 
 class RunEntry(Section):
