@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class Run:
         return kept.index.to_numpy(dtype=int), kept.to_numpy(dtype=float)
 
 
-def is_step(value: Any) -> bool:
+def is_step(value: Any) -> TypeGuard[int]:
     """Whether a value can be a training step; damaged files hold numbers that no index can."""
     return isinstance(value, int) and 0 <= value < 2**53
 
