@@ -139,21 +139,24 @@ def test_a_damaged_provenance_is_one_sentence(tiny_config, tmp_path):
         train(settings, tmp_path / "run", resume=True)
 
 
-def start(path):
+@pytest.fixture
+def running(tmp_path):
+    """A run of 400 steps that has written its first metrics."""
     sets = ["train.steps=400", "train.prompts_per_step=2", "train.group_size=4", "train.threads=1"]
     words = [word for text in sets for word in ("--set", text)]
-    command = [sys.executable, "-m", "rlsd_cli", "train", "--method", "grpo", *words, "--output-dir", str(path)]
+    command = [sys.executable, "-m", "rlsd_cli", "train", "--method", "grpo", *words, "--output-dir", tmp_path / "run"]
     process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and not (path / "metrics.jsonl").is_file():
+    deadline = time.monotonic() + 400
+    while time.monotonic() < deadline and not (tmp_path / "run" / "metrics.jsonl").is_file():
         time.sleep(0.02)
-    return process
+    yield process
+    process.kill()
+    process.wait()
 
 
-def test_sigterm_saves_and_leaves_and_a_second_process_is_refused(tmp_path):
-    process = start(tmp_path / "run")
+def test_sigterm_saves_and_leaves_and_a_second_process_is_refused(running, tmp_path):
     command = [sys.executable, "-m", "rlsd_cli", "train", "--config", str(tmp_path / "run" / "config.yaml")]
     second = subprocess.run(
         [*command, "--output-dir", str(tmp_path / "run"), "--resume"],
@@ -164,9 +167,9 @@ def test_sigterm_saves_and_leaves_and_a_second_process_is_refused(tmp_path):
     )
     assert second.returncode == 2
     assert "another process is training in" in second.stderr
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output.decode()
+    running.send_signal(signal.SIGTERM)
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == 0, output.decode()
     run = RunDir(tmp_path / "run")
     assert run.status()["state"] == "interrupted"
     assert newest_intact(run.checkpoints_dir)[0] == run.status()["step"]
