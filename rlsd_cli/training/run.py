@@ -202,6 +202,7 @@ def build_trainer(
     if warning := check_references(config, arm, task):
         say(warning)
     tokenizer = load_tokenizer(config.model.path)
+    dataset = training_set(config, task, takes_images(tokenizer))
     check_chat(tokenizer, task.train_example(config.seed, 0).prompt, config.model.path)
     context = RunContext(
         config=config,
@@ -209,7 +210,7 @@ def build_trainer(
         task=task,
         model=trainable(load_model(config.model), config),
         tokenizer=tokenizer,
-        dataset=training_set(config, task, takes_images(tokenizer)),
+        dataset=dataset,
     )
     set_places(config, run_dir)
     trainer = arm.trainer(context)
