@@ -217,7 +217,7 @@ def base_run(path: Path, model: str, task: TaskConfig | None, dtype: str | None 
     if path.is_dir() and not {child.name for child in path.iterdir()} <= unfinished:
         run_dir = RunDir.open(path)
         # Benchmarks are asked of a model whatever its task is.
-        if {**run_dir.config(), **({} if task else {"task": None})} != {**wanted, **({} if task else {"task": None})}:
+        if {key: value for key, value in run_dir.config().items() if task or key != "task"} != wanted:
             raise UserError(f"{path} holds another model or task: give another --output-dir.")
         return run_dir
     write_text(run_dir.config_file, yaml.safe_dump(wanted, sort_keys=False))

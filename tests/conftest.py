@@ -54,12 +54,6 @@ def tiny_config(tiny_model: Path):
 @pytest.fixture
 def tiny_trainer(tiny_config, tmp_path: Path):
     """A function that builds an arm's trainer on the tiny model."""
-    from rlsd_cli.artifacts import RunDir
-    from rlsd_cli.training.run import build_trainer, quiet_libraries
+    from trainers import trainer_maker
 
-    quiet_libraries(1)
-
-    def make(method: str, *layers: dict[str, Any], folder: str = "run"):
-        return build_trainer(tiny_config(method, *layers), RunDir(tmp_path / folder), lambda record: None)[0]
-
-    return make
+    return trainer_maker(tiny_config, tmp_path)

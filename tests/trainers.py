@@ -1,5 +1,7 @@
 """Trainers in tests: a reward that a random model can earn, a batch, a history, plain logits."""
 
+from typing import Any
+
 import torch
 
 from rlsd_cli.tasks.base import Verdict
@@ -45,3 +47,16 @@ def plain_logps(model, prompt_ids, prompt_mask, batch):
     """Log-probs of the sampled tokens from plain logits, (B, T)."""
     logps = torch.log_softmax(plain_logits(model, prompt_ids, prompt_mask, batch), -1)
     return logps.gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)
+
+
+def trainer_maker(make_config, directory):
+    """Return a function that builds an arm's trainer from what ``make_config`` returns, in ``directory``."""
+    from rlsd_cli.artifacts import RunDir
+    from rlsd_cli.training.run import build_trainer, quiet_libraries
+
+    quiet_libraries(1)
+
+    def make(method: str, *layers: dict[str, Any], folder: str = "run"):
+        return build_trainer(make_config(method, *layers), RunDir(directory / folder), lambda record: None)[0]
+
+    return make

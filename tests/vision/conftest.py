@@ -6,6 +6,7 @@ from typing import Any
 import datasets
 import pytest
 import tiny_qwen3_vl
+from trainers import trainer_maker
 
 from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.tasks.dataset import DatasetTask
@@ -31,29 +32,18 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def vl_config(vl_model: Path, vl_teacher: Path, shapes: Path):
+def vl_config(tiny_config, vl_model: Path, vl_teacher: Path, shapes: Path):
     """A function that builds a small configuration: 2 steps of 2 questions × 4 rollouts of up to 8 tokens."""
-    from rlsd_cli.config import build
 
     def make(method: str, *layers: dict[str, Any]):
         data = {"path": str(shapes), "columns": {"images": "images"}, "held_out": 2, "max_completion_tokens": 8}
         small = {
-            "method": method,
             "model": {"path": str(vl_model)},
             "task": {"name": "dataset", "data": data},
             "teacher": {"reference": "solution", **({"model": str(vl_teacher)} if method == "opd" else {})},
-            "train": {
-                "steps": 2,
-                "prompts_per_step": 2,
-                "group_size": 4,
-                "micro_batch": 4,
-                "save_every": 1,
-                "learning_rate": 1e-3,
-                "threads": 1,
-            },
-            "log": {"probe_every": 2, "probe_prompts": 2, "probe_group": 2},
+            "train": {"steps": 2, "micro_batch": 4, "max_completion_tokens": None, "save_every": 1},
         }
-        return build([small, *layers])
+        return tiny_config(method, small, *layers)
 
     return make
 
@@ -61,15 +51,7 @@ def vl_config(vl_model: Path, vl_teacher: Path, shapes: Path):
 @pytest.fixture
 def vl_trainer(vl_config, tmp_path: Path):
     """A function that builds an arm's trainer on the tiny Qwen3-VL."""
-    from rlsd_cli.artifacts import RunDir
-    from rlsd_cli.training.run import build_trainer, quiet_libraries
-
-    quiet_libraries(1)
-
-    def make(method: str, *layers: dict[str, Any], folder: str = "run"):
-        return build_trainer(vl_config(method, *layers), RunDir(tmp_path / folder), lambda record: None)[0]
-
-    return make
+    return trainer_maker(vl_config, tmp_path)
 
 
 @pytest.fixture
