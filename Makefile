@@ -41,7 +41,7 @@ base: $(VENV)/.installed
 	$(BIN)/python scripts/build_base.py
 
 bench: $(VENV)/.installed
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m scripts.bench.run
 
 # QUICK=1: ten variants, two seeds, half the steps.
 paper-figures: $(VENV)/.installed

@@ -24,7 +24,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from rlsd_cli.artifacts import write_json
+from rlsd_cli.runs.directory import write_json
 from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, VOCABULARY, ArithmeticTask, Spec, apply, make_example
 from rlsd_cli.tasks.base import Example
 

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from rlsd_cli.models import resolve
+from rlsd_cli.models.libraries import quiet_libraries
+from rlsd_cli.models.load import resolve
 from rlsd_cli.pretrain import RECIPES, pretrain
-from rlsd_cli.training.run import quiet_libraries
 
 
 def main(

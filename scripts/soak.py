@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from rlsd_cli.arms import ARMS  # noqa: E402
-from rlsd_cli.artifacts import RunDir  # noqa: E402
-from rlsd_cli.training.checkpoints import checkpoints, is_complete  # noqa: E402
+from rlsd_cli.runs.checkpoints import checkpoints, is_complete  # noqa: E402
+from rlsd_cli.runs.directory import RunDir  # noqa: E402
 
 MOMENTS = ("any time", "metrics", "completions", "checkpoint")
 POLL_S = 0.0005

@@ -29,7 +29,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_config(tiny_model: Path):
     """A function that builds a small configuration: 3 steps of 2 prompts × 4 rollouts of up to 12 tokens."""
-    from rlsd_cli.config import build
+    from rlsd_cli.arms.configure import build
 
     def make(method: str, *layers: dict[str, Any]):
         small = {

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlsd_cli.models import load_model, load_tokenizer, resolve
+from rlsd_cli.generation.sample import sample
+from rlsd_cli.models.load import load_model, load_tokenizer, resolve
 from rlsd_cli.pretrain import (
     IGNORED,
     RECIPES,
@@ -19,7 +20,6 @@ from rlsd_cli.pretrain import (
     pretrain,
     training_text,
 )
-from rlsd_cli.sampling import sample
 from rlsd_cli.tasks.arithmetic import MODULUS, OPERATIONS, ArithmeticTask
 
 RECIPE = Recipe()
@@ -91,7 +91,7 @@ def test_shipped_weights_are_those_of_their_recipe_file(name):
 
 
 def accuracy_and_citations(name, prompts, answers):
-    from rlsd_cli.config import ModelConfig
+    from rlsd_cli.config.run import ModelConfig
 
     torch.manual_seed(0)
     model, tokenizer = load_model(ModelConfig(path=name)).eval(), load_tokenizer(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from rlsd_cli.config import Section, nearest
+from rlsd_cli.config.layers import Section, nearest
 from rlsd_cli.errors import UserError
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ class OPDTrainer(DistillationTrainer):
     """Distillation from an external teacher."""
 
     def __init__(self, context: RunContext, **arguments: Any) -> None:
-        from rlsd_cli.models import load_model
+        from rlsd_cli.models.load import load_model
 
         settings = context.config
         if settings.teacher.model is None:

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from rlsd_cli.arms import Arm
-from rlsd_cli.config import Section
+from rlsd_cli.config.layers import Section
 from rlsd_cli.objectives import (
     clipped_share,
     evidence_weight,

@@ -17,12 +17,12 @@ from transformers import TrainerState
 from trl import SFTConfig, SFTTrainer
 
 from rlsd_cli.arms import Arm
-from rlsd_cli.processors import takes_images
+from rlsd_cli.models.limits import check_context
+from rlsd_cli.models.processors import takes_images
+from rlsd_cli.runs.checkpoints import CheckpointMixin
 from rlsd_cli.training.arguments import shared_arguments
-from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.distributed import share_of_prompts, world_size
-from rlsd_cli.training.limits import check_context
 
 
 def solution_of(row: dict[str, Any]) -> dict[str, Any]:

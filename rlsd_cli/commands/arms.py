@@ -9,7 +9,7 @@ def arms() -> None:
     from rich.table import Table
 
     from rlsd_cli.arms import ARMS, load_arm
-    from rlsd_cli.config import TeacherConfig
+    from rlsd_cli.config.run import TeacherConfig
 
     table = Table()
     for column in ("method", "data", "direction from", "teacher", "reference", "objective"):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rlsd_cli.engines.base import EngineName
 from rlsd_cli.errors import UserError
+from rlsd_cli.generation.engine import EngineName
 
 if TYPE_CHECKING:
-    from rlsd_cli.benchmarks.evaluate import Request
+    from rlsd_cli.evaluation.benchmarks.evaluate import Request
 
 BENCHMARKS = "Benchmarks"
 ENGINE = "Engine"
@@ -32,7 +32,7 @@ def chosen_run(
     Raises:
         UserError: Neither or both are given, or the directory can't be used.
     """
-    from rlsd_cli.artifacts import RunDir
+    from rlsd_cli.runs.directory import RunDir
 
     if model is None:
         if run_dir is None or output_dir is not None or config is not None or assignments:
@@ -40,8 +40,9 @@ def chosen_run(
         return RunDir.open(run_dir).path
     if run_dir is not None or output_dir is None:
         raise UserError("--model takes --output-dir and no run directory.")
-    from rlsd_cli.config import TaskConfig, merge, parse_assignment, read_yaml, validated
-    from rlsd_cli.evaluation import base_run
+    from rlsd_cli.config.layers import merge, parse_assignment, read_yaml, validated
+    from rlsd_cli.config.run import TaskConfig
+    from rlsd_cli.evaluation.run import base_run
 
     changes = merge(*(parse_assignment(text) for text in assignments))
     if set(changes) - {"task"}:
@@ -59,8 +60,8 @@ def requests(
     Raises:
         UserError: A name is unknown, a flag has no benchmark, or the copies are not one for each.
     """
-    from rlsd_cli.benchmarks.evaluate import Request
-    from rlsd_cli.benchmarks.suites import find
+    from rlsd_cli.evaluation.benchmarks.evaluate import Request
+    from rlsd_cli.evaluation.benchmarks.suites import find
 
     for name in names:
         find(name)
@@ -166,7 +167,7 @@ def evaluate(
     from rlsd_cli.commands import eval_output
 
     if compare is not None:
-        from rlsd_cli.evaluation_pairs import compare_runs
+        from rlsd_cli.evaluation.compare import compare_runs
 
         if run_dir is None or model is not None:
             raise UserError("--compare takes two run directories: rlsd eval RUN --compare OTHER.")
@@ -177,14 +178,14 @@ def evaluate(
 
     asked = requests(benchmark or [], data or [], split, instruction, max_pixels)
     if engine == "vllm":
-        from rlsd_cli.engines.vllm import require_vllm
+        from rlsd_cli.generation.vllm_engine import require_vllm
 
         require_vllm()
     # Mistakes are told before torch is loaded.
     run_dir = chosen_run(run_dir, model, output_dir, config, assignments or [], dtype, bool(asked) and not suite)
-    from rlsd_cli.benchmarks.evaluate import load
-    from rlsd_cli.evaluation import EvalOptions, evaluate_run
-    from rlsd_cli.training.run import quiet_libraries
+    from rlsd_cli.evaluation.benchmarks.evaluate import load
+    from rlsd_cli.evaluation.run import EvalOptions, evaluate_run
+    from rlsd_cli.models.libraries import quiet_libraries
 
     quiet_libraries(threads)
     options = EvalOptions(

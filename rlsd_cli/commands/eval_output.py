@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from rlsd_cli.artifacts import jsonable
+from rlsd_cli.runs.directory import jsonable
 
 
 def percent(value: float, interval: list[float] | None) -> str:

@@ -151,10 +151,10 @@ def show_comparison(
     """Audit two inputs, print how they differ, and write diff.json if there is a place for it."""
     from tempfile import TemporaryDirectory
 
-    from rlsd_cli.artifacts import jsonable, write_json
     from rlsd_cli.leakage.audit import Options, audit
     from rlsd_cli.leakage.compare import compare
     from rlsd_cli.leakage.terminal import print_comparison
+    from rlsd_cli.runs.directory import jsonable, write_json
 
     sources = [either_source(path, columns) for path in paths]
     reports = []

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rlsd_cli import config as configuration
+from rlsd_cli.arms import configure
+from rlsd_cli.config import layers
 
 if TYPE_CHECKING:
-    from rlsd_cli.planning.memory import Job
+    from rlsd_cli.memory.memory import Job
 
 WHAT, MACHINE = "What to run", "The machine"
 
@@ -46,20 +47,20 @@ def plan(
       rlsd plan --model ./my-model --gpus 1 --gpu-memory 24 --set train.lora_rank=16
     """
     from rlsd_cli.arms import load_arm
-    from rlsd_cli.planning.jobs import job_of
-    from rlsd_cli.planning.memory import GIB, SHARDINGS, fits
-    from rlsd_cli.planning.shapes import shape_of
+    from rlsd_cli.memory.jobs import job_of
+    from rlsd_cli.memory.memory import GIB, SHARDINGS, fits
+    from rlsd_cli.memory.shapes import shape_of
 
     layer: dict[str, Any] = {}
     if config is not None:
-        layer = configuration.read_yaml(config)
+        layer = layers.read_yaml(config)
     elif preset is not None:
-        layer = configuration.read_yaml(configuration.preset_file(preset, method))
-    sets = [configuration.parse_assignment(text) for text in assignments or []]
+        layer = layers.read_yaml(configure.preset_file(preset, method))
+    sets = [layers.parse_assignment(text) for text in assignments or []]
     if layer.get("task", {}).get("name") == "dataset":  # which questions they are matters to no plan
-        layer = configuration.merge({"task": {"data": {"path": "questions"}}}, layer)
+        layer = layers.merge({"task": {"data": {"path": "questions"}}}, layer)
     told = {"method": method, "model": {"path": model}}
-    settings = configuration.build([{"model": {"dtype": "bfloat16"}}, layer, told, *sets], "the plan's configuration")
+    settings = configure.build([{"model": {"dtype": "bfloat16"}}, layer, told, *sets], "the plan's configuration")
     arm, shape = load_arm(settings.method), shape_of(settings.model.path)
     kinds = (sharding,) if sharding else (SHARDINGS if gpus > 1 else ("ddp",))
     jobs = [
@@ -81,7 +82,7 @@ def plan(
 
 def show_json(model: str, jobs: list[Job]) -> None:
     """Print the parts in bytes."""
-    from rlsd_cli.planning.memory import fits, needed, parts
+    from rlsd_cli.memory.memory import fits, needed, parts
 
     plans = {
         job.sharding: {"parts": parts(job), "needed": needed(job), "available": job.gpu_bytes, "fits": fits(job)}
@@ -96,8 +97,8 @@ def show(model: str, jobs: list[Job]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from rlsd_cli.planning.advice import advice
-    from rlsd_cli.planning.memory import GIB, fits, needed, parts, vllm, vllm_least
+    from rlsd_cli.memory.advice import advice
+    from rlsd_cli.memory.memory import GIB, fits, needed, parts, vllm, vllm_least
 
     first = jobs[0]
     table = Table(

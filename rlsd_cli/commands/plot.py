@@ -158,7 +158,6 @@ def show_credit(
     """Print the credit of one prompt's rollouts; with an output directory also write the picture and the page."""
     from rich.console import Console
 
-    from rlsd_cli.artifacts import write_text
     from rlsd_cli.report.credit.data import select
     from rlsd_cli.report.credit.terminal import show
     from rlsd_cli.report.credit.web import page
@@ -167,6 +166,7 @@ def show_credit(
     from rlsd_cli.report.render import check_formats
     from rlsd_cli.report.runs import open_run
     from rlsd_cli.report.style import save, styled
+    from rlsd_cli.runs.directory import write_text
 
     suffixes = check_formats(formats)
     try:
@@ -199,8 +199,8 @@ def measure_planted(
 
     suffixes, run = check_formats(formats), open_run(run_dir)
     with Console(stderr=True).status("scoring derivations with a planted wrong step …"):
-        from rlsd_cli.report.credit.planted import measure_run
-        from rlsd_cli.training.run import quiet_libraries
+        from rlsd_cli.evaluation.planted import measure_run
+        from rlsd_cli.models.libraries import quiet_libraries
 
         quiet_libraries(1)
         measure_run(run.directory, n)

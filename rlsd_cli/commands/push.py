@@ -15,9 +15,9 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and print the model card; send nothing.")] = False,
 ) -> None:
     """Publish a run's final model, with a card that says how it was trained and what was measured."""
-    from rlsd_cli.artifacts import RunDir
     from rlsd_cli.hub.push import check_pushable, write_card
     from rlsd_cli.hub.push import push as send
+    from rlsd_cli.runs.directory import RunDir
 
     run = RunDir.open(run_dir)
     check_pushable(run)

@@ -76,8 +76,8 @@ def sweep(
 
 def progress_of(job: Job) -> tuple[str, str, str]:
     """Return (step, reward, leakage) of a job from its run directory, as far as it has got."""
-    from rlsd_cli.artifacts import RunDir, read_json_lines
-    from rlsd_cli.progress import number
+    from rlsd_cli.commands.progress import number
+    from rlsd_cli.runs.directory import RunDir, read_json_lines
 
     run_dir = RunDir(job.run.path)
     records = read_json_lines(run_dir.metrics_file) if run_dir.metrics_file.is_file() else []

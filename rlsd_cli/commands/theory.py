@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rlsd_cli.artifacts import RunDir
+    from rlsd_cli.runs.directory import RunDir
     from rlsd_cli.theory.testbed import FloorOptions
 
 RUN, OUTPUT = "With a run directory", "Output"
@@ -51,11 +51,11 @@ def theory(
 
     Exit code 1: an identity that is proven came out wrong, so the code is broken.
     """
-    from rlsd_cli.artifacts import RunDir
+    from rlsd_cli.runs.directory import RunDir
 
     if run_dir is not None:
         RunDir.open(run_dir)  # a wrong path is told before torch is loaded
-    from rlsd_cli.training.run import quiet_libraries
+    from rlsd_cli.models.libraries import quiet_libraries
 
     # The enumerable models are small: a second thread costs more than it brings.
     quiet_libraries(threads or (1 if run_dir is None else None))
@@ -84,8 +84,8 @@ def check_exactly(output_dir: Path | None, seed: int) -> None:
         console.print(note, highlight=False)
     console.print(trade_off_table(trade_offs(exact.dynamics)))
     if output_dir is not None:
-        from rlsd_cli.artifacts import write_json
         from rlsd_cli.report.style import save
+        from rlsd_cli.runs.directory import write_json
         from rlsd_cli.theory.figures import direction_figure, dynamics_figure
 
         write_json(output_dir / "report.json", report(exact))
@@ -102,8 +102,8 @@ def estimate_floor(run_dir: Path, output_dir: Path, options: FloorOptions) -> No
 
     from rich.console import Console
 
-    from rlsd_cli.artifacts import RunDir, write_json
     from rlsd_cli.report.style import save
+    from rlsd_cli.runs.directory import RunDir, write_json
     from rlsd_cli.theory.estimate import as_json
     from rlsd_cli.theory.figures import floor_figure
     from rlsd_cli.theory.identity_checks import IDENTITY

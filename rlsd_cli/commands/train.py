@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rlsd_cli import config as configuration
+from rlsd_cli.arms import configure
+from rlsd_cli.config import layers
 
 WHAT, OUTPUT = "What to run", "Output"
 
@@ -48,19 +49,19 @@ def train(
       rlsd train --method rlsd
       rlsd train --method opsd --set objective.beta=1.0 --set label=opsd-reverse --seed 3
     """
-    from rlsd_cli.progress import TrainProgress
+    from rlsd_cli.commands.progress import TrainProgress
     from rlsd_cli.training.distributed import rank
     from rlsd_cli.training.run import train as run_training
 
     log = None if report_to is None else {"report_to": report_to}
     flags = {key: value for key, value in (("method", method), ("seed", seed), ("log", log)) if value is not None}
     if config is not None:
-        layer, source = configuration.read_yaml(config), str(config)
+        layer, source = layers.read_yaml(config), str(config)
     else:
         chosen = method or "rlsd"
-        layer, source = configuration.read_yaml(configuration.preset_file(preset, chosen)), f"preset '{preset}'"
-    sets = [configuration.parse_assignment(text) for text in assignments or []]
-    resolved = configuration.build([layer, flags, *sets], source if not sets else f"{source} with --set")
+        layer, source = layers.read_yaml(configure.preset_file(preset, chosen)), f"preset '{preset}'"
+    sets = [layers.parse_assignment(text) for text in assignments or []]
+    resolved = configure.build([layer, flags, *sets], source if not sets else f"{source} with --set")
     path = output_dir or Path("runs") / (config.stem if config else preset) / resolved.name / f"seed-{resolved.seed}"
     with TrainProgress(resolved, path, quiet=quiet or rank() > 0) as progress:
         run_training(resolved, path, resume=resume, on_step=progress.update, say=progress.say)

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from rlsd_cli.artifacts import RunDir, read_object
-from rlsd_cli.config import RunConfig
+from rlsd_cli.config.run import RunConfig
+from rlsd_cli.runs.directory import RunDir, read_object
 
 LICENCE = (
     "Weights inherit the licence of the base model, and the training data may have one of its own. This card was "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlsd_cli.artifacts import RunDir, write_text
 from rlsd_cli.errors import UserError
 from rlsd_cli.hub.card import card
+from rlsd_cli.runs.directory import RunDir, write_text
 
 
 def check_pushable(run_dir: RunDir) -> None:

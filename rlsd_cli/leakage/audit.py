@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rlsd_cli.artifacts import write_json, write_text
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.detect import Finding, Hit, examine
 from rlsd_cli.leakage.early import EARLY_RULE, early_answer, hidden
@@ -16,6 +15,7 @@ from rlsd_cli.leakage.inputs import Completion, Repeated, Source, Unreadable, ru
 from rlsd_cli.leakage.page import render
 from rlsd_cli.leakage.rules import load_rules
 from rlsd_cli.leakage.tally import Tally
+from rlsd_cli.runs.directory import write_json, write_text
 
 SCHEMA_VERSION = 1
 DISMISSED_SHOWN = 5  # matches that did not count which a report shows, per reason

@@ -72,9 +72,9 @@ def second_opinion(
     Raises:
         UserError: The model can't be loaded, or its tokenizer has the same tokens for yes and no.
     """
-    from rlsd_cli.config import ModelConfig
+    from rlsd_cli.config.run import ModelConfig
     from rlsd_cli.errors import UserError
-    from rlsd_cli.models import load_model, load_tokenizer
+    from rlsd_cli.models.load import load_model, load_tokenizer
 
     tokenizer = load_tokenizer(name)
     yes, no = verdicts(tokenizer)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rlsd_cli.evaluation.results import SuiteResult, rows_of
 from rlsd_cli.report.comparison import Variant
-from rlsd_cli.report.evaluations import SuiteResult, rows_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.statistics import Interval, crossed_interval, sign_flip_p
 

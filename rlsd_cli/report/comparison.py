@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlsd_cli.config import BASE
+from rlsd_cli.config.run import BASE
 from rlsd_cli.report.runs import Run
 
 # They decide where and how fast a run goes, not what it computes.

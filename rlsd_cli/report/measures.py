@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rlsd_cli.evaluation.results import summary_of
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.curves import seed_matrix
-from rlsd_cli.report.evaluations import summary_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import Run
 from rlsd_cli.statistics import Interval, t_interval

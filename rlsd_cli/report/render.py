@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlsd_cli.artifacts import write_text
-from rlsd_cli.config import nearest
+from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.credit.web import page
@@ -17,6 +16,7 @@ from rlsd_cli.report.figures.credit import pair_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import FORMATS, StyleName, save, styled
 from rlsd_cli.report.tables import TABLES, Table
+from rlsd_cli.runs.directory import write_text
 
 REPORT = "report"
 NAMES = (*FIGURES, *TABLES, REPORT)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from rlsd_cli.config import presets_dir, read_yaml
+from rlsd_cli.arms.configure import presets_dir
+from rlsd_cli.config.layers import read_yaml
 from rlsd_cli.report.style import ARMS
 from rlsd_cli.report.table import Cell, Table
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from rlsd_cli.artifacts import RunDir
 from rlsd_cli.errors import UserError
+from rlsd_cli.runs.directory import RunDir
 
 if TYPE_CHECKING:
     import pandas as pd

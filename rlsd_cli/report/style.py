@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rlsd_cli.artifacts import write_bytes
 from rlsd_cli.report.comparison import Variant
+from rlsd_cli.runs.directory import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

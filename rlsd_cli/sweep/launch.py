@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.sweep.plan import PlannedRun, missing
 
 POLL_S = 0.5

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from rlsd_cli import config as configuration
-from rlsd_cli.artifacts import RunDir, read_object
-from rlsd_cli.config import BASE, RunConfig, Section
+from rlsd_cli.arms import configure
+from rlsd_cli.config import layers
+from rlsd_cli.config.layers import Section
+from rlsd_cli.config.run import BASE, RunConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.runs.directory import RunDir, read_object
 
 
 class RunEntry(Section):
@@ -69,9 +71,9 @@ def read_sweep(path: Path) -> SweepFile:
         UserError: It is missing, or a key is unknown or mistyped.
     """
     try:
-        return SweepFile.model_validate(configuration.read_yaml(path))
+        return SweepFile.model_validate(layers.read_yaml(path))
     except ValidationError as error:
-        raise UserError(f"{path} is not valid: {configuration.explain(error, SweepFile)}") from None
+        raise UserError(f"{path} is not valid: {layers.explain(error, SweepFile)}") from None
 
 
 def assignments(tree: dict[str, Any], prefix: str = "") -> list[str]:
@@ -114,11 +116,11 @@ def plan(sweep: SweepFile, output_dir: Path | None = None, seeds: list[int] | No
 def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Path) -> PlannedRun:
     """Return one run of a sweep with its configuration resolved."""
     path = base / label / f"seed-{seed}"
-    settings = configuration.merge(sweep.set, entry.set)
+    settings = layers.merge(sweep.set, entry.set)
     if entry.label:
         settings = {"label": entry.label, **settings}
-    preset = configuration.read_yaml(configuration.preset_file(sweep.preset, entry.method))
-    config = configuration.build([preset, {"method": entry.method, "seed": seed}, settings], f"the run '{label}'")
+    preset = layers.read_yaml(configure.preset_file(sweep.preset, entry.method))
+    config = configure.build([preset, {"method": entry.method, "seed": seed}, settings], f"the run '{label}'")
     sets = [part for text in assignments(settings) for part in ("--set", text)]
     train = (
         *("rlsd", "train", "--preset", sweep.preset, "--method", entry.method, "--seed", str(seed)),
@@ -176,7 +178,7 @@ def missing(run: PlannedRun, samples: int) -> list[tuple[str, ...]]:
     trained = evaluated = False
     if run_dir.config_file.is_file():
         stored = run_dir.config()
-        if not (configuration.describes(stored, run.config) if run.train else _is_base(stored, run.config)):
+        if not (configure.describes(stored, run.config) if run.train else _is_base(stored, run.config)):
             raise UserError(
                 f"{run.path} holds a run with another configuration: remove it, or sweep into another --output-dir."
             )

@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlsd_cli.config import nearest
+from rlsd_cli.config.data import LAYOUTS, NEEDED, Columns, DataConfig
+from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError, listed
 from rlsd_cli.tasks.base import Example, ReferenceKind, Verdict
-from rlsd_cli.tasks.columns import LAYOUTS, NEEDED, Columns, DataConfig
 from rlsd_cli.tasks.images import load_images
 from rlsd_cli.tasks.messages import append_text, checked_turns, images_of, user_message
 from rlsd_cli.tasks.source import load_rows

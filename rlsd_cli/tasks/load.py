@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlsd_cli.config import TaskConfig
+from rlsd_cli.config.run import TaskConfig
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.tasks.base import Task
 

@@ -117,3 +117,14 @@ def without_images(prompt: Any) -> Any:
         }
         for turn in prompt
     ]
+
+
+def as_text(message: Any) -> str:
+    """Return a prompt or completion as text: chat turns are joined by line breaks."""
+    if isinstance(message, str):
+        return message
+    return "\n".join(
+        part if isinstance(part, str) else part.get("text") or ""
+        for turn in message
+        for part in ([turn["content"]] if isinstance(turn["content"], str) else turn["content"])
+    )

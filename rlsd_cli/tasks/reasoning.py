@@ -17,10 +17,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from rlsd_cli.config import nearest
+from rlsd_cli.config.gym import GymConfig
+from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.base import Example, Verdict
-from rlsd_cli.tasks.gym_config import GymConfig
 from rlsd_cli.tasks.gym_solutions import solution_text
 
 MARK = "Answer:"

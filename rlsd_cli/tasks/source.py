@@ -58,7 +58,7 @@ def read_repository(source: str, split: str, subset: str | None, every_subset: b
 
     names = get_dataset_config_names(source)
     if subset is not None and subset not in names:
-        from rlsd_cli.config import nearest
+        from rlsd_cli.config.layers import nearest
 
         raise UserError(f"{source} has no subset '{subset}'{nearest(subset, names) or '.'} It has: {', '.join(names)}.")
     if subset is None and len(names) > 1 and not every_subset and "default" not in names:

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from rlsd_cli.artifacts import RunDir
-from rlsd_cli.config import ModelConfig, RunConfig
+from rlsd_cli.config.run import ModelConfig, RunConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.runs.directory import RunDir
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def whole_checkpoints(run_dir: RunDir) -> list[tuple[int, Path]]:
     Raises:
         UserError: There is none.
     """
-    from rlsd_cli.training.checkpoints import checkpoints, is_complete
+    from rlsd_cli.runs.checkpoints import checkpoints, is_complete
 
     found = [(step, path) for step, path in checkpoints(run_dir.checkpoints_dir) if is_complete(path)]
     if not found:
@@ -51,8 +51,8 @@ def run_pairs(config: RunConfig, found: list[tuple[int, Path]]) -> Iterator[Pair
         UserError: The teacher is an external model, or the initial model is not the one the run started from.
     """
     from rlsd_cli.arms import load_arm
-    from rlsd_cli.models import load_model
-    from rlsd_cli.training.checkpoints import TEACHER_FILE
+    from rlsd_cli.models.load import load_model
+    from rlsd_cli.runs.checkpoints import TEACHER_FILE
 
     if config.teacher.model is not None:
         raise UserError(

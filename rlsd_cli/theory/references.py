@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rlsd_cli.errors import UserError
-from rlsd_cli.sampling import sample
+from rlsd_cli.generation.sample import sample
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 
 Prior = Literal["kinds", "beliefs"]

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlsd_cli.artifacts import RunDir
-from rlsd_cli.config import RunConfig
-from rlsd_cli.sampling import Samples, encode, sample
+from rlsd_cli.config.run import RunConfig
+from rlsd_cli.generation.sample import Samples, encode, sample
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.statistics import Interval
 from rlsd_cli.tasks.arithmetic import CITATION
 from rlsd_cli.tasks.base import Example, Task
@@ -73,7 +73,7 @@ def estimate_run(
     Raises:
         UserError: The directory is no run, has no checkpoint, or its task lacks a kind of reference.
     """
-    from rlsd_cli.models import load_tokenizer
+    from rlsd_cli.models.load import load_tokenizer
     from rlsd_cli.tasks.load import load_task
 
     run_dir = RunDir.open(path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from rlsd_cli.config import RolloutConfig
+from rlsd_cli.config.run import RolloutConfig
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.distributed import share_of_batch, world_size
 

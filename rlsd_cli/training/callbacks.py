@@ -13,9 +13,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from rlsd_cli.artifacts import RunDir, append_line, jsonable
 from rlsd_cli.errors import UserError
-from rlsd_cli.training.checkpoints import newest_intact
+from rlsd_cli.runs.checkpoints import newest_intact
+from rlsd_cli.runs.directory import RunDir, append_line, jsonable
 from rlsd_cli.training.distributed import on_any, sharding
 from rlsd_cli.training.probe import Probe
 from rlsd_cli.training.timer import StepTimer

@@ -7,8 +7,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from rlsd_cli.artifacts import RunDir
-from rlsd_cli.config import RunConfig
+from rlsd_cli.config.run import RunConfig
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.tasks.base import Task
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from datasets import Dataset
 
-from rlsd_cli.config import RunConfig
+from rlsd_cli.config.run import RunConfig
+from rlsd_cli.models.images import require_vision
+from rlsd_cli.models.limits import check_rewards
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task, Verdict
-from rlsd_cli.tasks.messages import without_images
-from rlsd_cli.training.limits import check_rewards
-from rlsd_cli.vision import require_vision
+from rlsd_cli.tasks.messages import as_text, without_images
 
 REFERENCE_KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
 
@@ -60,17 +60,6 @@ def columns_of(examples: list[Example], takes_images: bool, model: str) -> dict[
     if takes_images:
         columns["images"] = [list(example.images) for example in examples]
     return columns
-
-
-def as_text(message: Any) -> str:
-    """Return a prompt or completion as text: chat turns are joined by line breaks."""
-    if isinstance(message, str):
-        return message
-    return "\n".join(
-        part if isinstance(part, str) else part.get("text") or ""
-        for turn in message
-        for part in ([turn["content"]] if isinstance(turn["content"], str) else turn["content"])
-    )
 
 
 class VerifierReward:

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from rlsd_cli.config import Section
+from rlsd_cli.config.layers import Section
 from rlsd_cli.divergences import Support, divergence
 from rlsd_cli.objectives import sequence_mean
 from rlsd_cli.training.sharded import unshard_root

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
-from rlsd_cli.config import TrainConfig
+from rlsd_cli.config.run import TrainConfig
 from rlsd_cli.errors import UserError
 
 Value = TypeVar("Value")

@@ -9,7 +9,7 @@ from torch import Tensor
 from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.utils import pad
 
-from rlsd_cli.decoding.loop import decodable, decode
+from rlsd_cli.generation.loop import decodable, decode
 
 # TRL's own settings of `generate`; with any other in place, or another value, `generate` does the work.
 _NEUTRAL = {"do_sample": True, "top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0}

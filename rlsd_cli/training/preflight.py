@@ -6,9 +6,9 @@ import importlib.util
 import os
 
 from rlsd_cli.arms import Arm
-from rlsd_cli.config import RunConfig
+from rlsd_cli.config.run import RunConfig
 from rlsd_cli.errors import UserError
-from rlsd_cli.planning.jobs import check_memory
+from rlsd_cli.memory.jobs import check_memory
 from rlsd_cli.training.distributed import share_of_batch, share_of_prompts, world_size
 
 

@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlsd_cli.artifacts import write_parquet
 from rlsd_cli.divergences import kl_entries
+from rlsd_cli.generation.sample import Encoded, Samples, encode_prompts, sample
 from rlsd_cli.leakage.detect import leaks
+from rlsd_cli.models.images import Vision
+from rlsd_cli.models.processors import text_tokenizer
 from rlsd_cli.objectives import evidence_weight, group_advantage, rlsd_advantage
-from rlsd_cli.processors import text_tokenizer
-from rlsd_cli.sampling import Encoded, Samples, encode_prompts, sample
+from rlsd_cli.runs.directory import write_parquet
+from rlsd_cli.tasks.messages import as_text
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.data import as_text
 from rlsd_cli.training.distillation import CHUNK_ELEMENTS, last_hidden_states, logits_of
-from rlsd_cli.vision import Vision
 
 PROBE_STREAM = -1  # run seeds start at 0, so no run trains on this stream
 PROBE_EPSILON_W = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlsd_cli.artifacts import RunDir, write_parquet
+from rlsd_cli.runs.directory import RunDir, write_parquet
 
 COLUMNS = (
     "step",

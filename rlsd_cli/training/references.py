@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlsd_cli.arms import Arm
-from rlsd_cli.config import RunConfig
+from rlsd_cli.config.run import RunConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.base import ReferenceKind, Task
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from rlsd_cli import config as configuration
-from rlsd_cli.artifacts import RunDir
-from rlsd_cli.config import RunConfig
+from rlsd_cli.config.run import RunConfig, dump
+from rlsd_cli.runs.directory import RunDir
 
 
 def set_places(config: RunConfig, run_dir: RunDir) -> None:
@@ -35,7 +34,7 @@ class MetadataCallback(TrainerCallback):
         if self.config.log.report_to == "tensorboard":
             writers = (getattr(each, "tb_writer", None) for each in self.trainer.callback_handler.callbacks)
             writer = next(each for each in writers if each is not None)
-            writer.add_text("rlsd/config", f"```yaml\n{configuration.dump(self.config)}```")
+            writer.add_text("rlsd/config", f"```yaml\n{dump(self.config)}```")
         else:
             service: Any = sys.modules[self.config.log.report_to]
             service.config.update({"rlsd": self.config.model_dump()}, allow_val_change=True)

@@ -8,15 +8,16 @@ from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
 from rlsd_cli.leakage.detect import leaks
+from rlsd_cli.models.images import without_empty_images
+from rlsd_cli.models.limits import check_context
+from rlsd_cli.runs.checkpoints import CheckpointMixin
+from rlsd_cli.tasks.messages import as_text
 from rlsd_cli.training.arguments import rollout_arguments
-from rlsd_cli.training.checkpoints import CheckpointMixin
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.data import VerifierReward, as_text
+from rlsd_cli.training.data import VerifierReward
 from rlsd_cli.training.fast_rollouts import FastRolloutsMixin
-from rlsd_cli.training.limits import check_context
 from rlsd_cli.training.recorder import write_rollouts
 from rlsd_cli.training.timer import StepTimer
-from rlsd_cli.vision import without_empty_images
 
 
 class RolloutTrainer(CheckpointMixin, FastRolloutsMixin, GRPOTrainer):

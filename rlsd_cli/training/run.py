@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import pickle
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlsd_cli import config as configuration
-from rlsd_cli.artifacts import RunDir, no_links, read_object, write_json, write_text
-from rlsd_cli.config import RunConfig
+from rlsd_cli.arms import configure
+from rlsd_cli.config.run import RunConfig, dump
 from rlsd_cli.errors import UserError
+from rlsd_cli.models.libraries import quiet_libraries
+from rlsd_cli.runs.directory import RunDir, no_links, read_object, write_json, write_text
 from rlsd_cli.training.distributed import on_main, rank
-
-
-def quiet_libraries(threads: int | None) -> None:
-    """Set the CPU threads, and stop the libraries' telemetry, progress bars and advice to their own developers."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import datasets
-    import torch
-    from transformers.utils import logging
-
-    datasets.disable_progress_bars()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    if threads:
-        torch.set_num_threads(threads)
 
 
 @contextmanager
@@ -67,7 +50,7 @@ def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
         raise UserError(
             f"{path} already holds files: add --resume to go on with the run in it, or give another --output-dir."
         )
-    if run_dir.config_file.is_file() and not configuration.describes(run_dir.config(), config):
+    if run_dir.config_file.is_file() and not configure.describes(run_dir.config(), config):
         raise UserError(f"{path} holds a run with another configuration: give another --output-dir.")
     # A run killed before its first status has only some of the files; all that it has must be sound.
     run_dir.refuse_links()
@@ -181,14 +164,14 @@ def build_trainer(
     from transformers import PrinterCallback, set_seed
 
     from rlsd_cli.arms import load_arm
-    from rlsd_cli.models import load_model, load_tokenizer
-    from rlsd_cli.processors import takes_images
+    from rlsd_cli.models.limits import check_chat
+    from rlsd_cli.models.load import load_model, load_tokenizer
+    from rlsd_cli.models.lora import trainable
+    from rlsd_cli.models.processors import takes_images
     from rlsd_cli.tasks.load import load_task
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
     from rlsd_cli.training.context import RunContext
     from rlsd_cli.training.data import training_set
-    from rlsd_cli.training.limits import check_chat
-    from rlsd_cli.training.lora import trainable
     from rlsd_cli.training.preflight import check_machine
     from rlsd_cli.training.probe import Probe
     from rlsd_cli.training.references import check_references
@@ -233,7 +216,7 @@ def build_trainer(
 
 def find_checkpoint(run_dir: RunDir, say: Callable[[str], None]) -> tuple[int, Path] | None:
     """Return the newest whole checkpoint; damaged ones are named."""
-    from rlsd_cli.training.checkpoints import checkpoints, newest_intact
+    from rlsd_cli.runs.checkpoints import checkpoints, newest_intact
 
     newest = newest_intact(run_dir.checkpoints_dir)
     for step, path in checkpoints(run_dir.checkpoints_dir):
@@ -244,10 +227,10 @@ def find_checkpoint(run_dir: RunDir, say: Callable[[str], None]) -> tuple[int, P
 
 def begin(config: RunConfig, run_dir: RunDir, step: int) -> None:
     """Write what identifies the run, and drop records of steps that will be trained again."""
-    from rlsd_cli.provenance import attempt
+    from rlsd_cli.runs.provenance import attempt
 
     if not run_dir.config_file.is_file():
-        write_text(run_dir.config_file, configuration.dump(config))
+        write_text(run_dir.config_file, dump(config))
     provenance: dict[str, Any] = {"schema_version": 1, "seed": config.seed, "attempts": []}
     if run_dir.provenance_file.is_file():
         provenance = read_object(run_dir.provenance_file)

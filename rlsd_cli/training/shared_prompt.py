@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from rlsd_cli.decoding.cached import cache_argument, caches_plainly
-from rlsd_cli.decoding.loop import distinct
-from rlsd_cli.vision import PER_IMAGE
+from rlsd_cli.generation.cached import cache_argument, caches_plainly
+from rlsd_cli.generation.loop import distinct
+from rlsd_cli.models.images import PER_IMAGE
 
 
 def can_share(module: Any, inputs: dict[str, Any]) -> bool:

@@ -10,11 +10,11 @@ from transformers import TrainerCallback
 from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.utils import add_fused_lm_head, pad
 
-from rlsd_cli.teacher import build_teacher
+from rlsd_cli.models.images import COUNTS, PER_IMAGE, PER_TOKEN, extended
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.rollout import RolloutTrainer
 from rlsd_cli.training.shared_prompt import can_share, sampled_logps
-from rlsd_cli.vision import COUNTS, PER_IMAGE, PER_TOKEN, extended
+from rlsd_cli.training.teacher import build_teacher
 
 
 class TeacherCallback(TrainerCallback):

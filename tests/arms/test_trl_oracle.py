@@ -50,7 +50,7 @@ def trls_losses(config, ours, folder, reward, **options):
     from accelerate.utils import set_seed
     from datasets import Dataset
 
-    from rlsd_cli.models import load_model, load_tokenizer
+    from rlsd_cli.models.load import load_model, load_tokenizer
     from rlsd_cli.tasks.arithmetic import ArithmeticTask
     from rlsd_cli.training.data import training_set
 

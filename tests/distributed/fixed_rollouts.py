@@ -8,7 +8,7 @@ import random
 import sys
 from pathlib import Path
 
-from rlsd_cli.config import build
+from rlsd_cli.arms.configure import build
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.tasks.base import Verdict

@@ -7,8 +7,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import fully_shard
 
-from rlsd_cli.config import ModelConfig
-from rlsd_cli.models import load_model
+from rlsd_cli.config.run import ModelConfig
+from rlsd_cli.models.load import load_model
 from rlsd_cli.training.distillation import last_hidden_states, logits_of
 from rlsd_cli.training.sharded import load_whole, whole_state
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.runs.directory import RunDir
 
 SCRIPT = Path(__file__).with_name("fixed_rollouts.py")
 ARMS = ["grpo", "rlsd", "opsd"]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from rlsd_cli import artifacts
-from rlsd_cli.artifacts import RunDir
 from rlsd_cli.errors import UserError
-from rlsd_cli.training.checkpoints import is_intact, newest_intact
+from rlsd_cli.runs.checkpoints import is_intact, newest_intact
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.training.run import disk_is_full, train
 
 ROOT = Path(__file__).parents[2]
@@ -125,10 +125,10 @@ def test_an_older_checkpoint_goes_only_after_the_newer_one_is_whole(tiny_config,
 
 
 def test_a_run_killed_before_its_first_status_can_be_resumed(tiny_config, tmp_path):
-    from rlsd_cli import config
+    from rlsd_cli.config.run import dump
 
     settings = tiny_config("grpo", {"train": {"steps": 1}})
-    artifacts.write_text(tmp_path / "run" / "config.yaml", config.dump(settings))
+    artifacts.write_text(tmp_path / "run" / "config.yaml", dump(settings))
     assert train(settings, tmp_path / "run", resume=True).status()["state"] == "complete"
 
 

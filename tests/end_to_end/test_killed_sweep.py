@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.sweep.launch import busy
 
 ROOT = Path(__file__).parents[2]

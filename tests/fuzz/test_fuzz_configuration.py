@@ -4,11 +4,12 @@ import yaml
 from fuzzing import altered, as_yaml, damaged, fuzz
 from hypothesis import strategies as st
 
-from rlsd_cli import config
-from rlsd_cli.arms import ARMS
+from rlsd_cli.arms import ARMS, configure
+from rlsd_cli.config import layers
+from rlsd_cli.config.run import RunConfig, dump
 from rlsd_cli.sweep.plan import plan, read_sweep, shell_line
 
-WHOLE = {method: config.build([{"method": method}]).model_dump() for method in ARMS}
+WHOLE = {method: configure.build([{"method": method}]).model_dump() for method in ARMS}
 DATA = {"path": "x.jsonl", "layout": "plain", "columns": {"prompt": "q"}, "max_pixels": 5, "tolerance": 0.1}
 GYM = {"sets": {"chain_sum": {"size": 3}}, "held_out": 3, "shots": 1}
 TASKS = [{"name": "arithmetic"}, {"name": "dataset", "data": DATA}, {"name": "reasoning_gym", "gym": GYM}]
@@ -21,7 +22,7 @@ SWEEP = {
     "set": {"train": {"steps": 3}},
     "runs": [{"method": "grpo", "label": "g"}, {"method": "rlsd", "set": {"objective": {"mix": 0.1}}}],
 }
-keys = [key for key in config.known_keys(config.RunConfig) if not key.startswith("objective")]
+keys = [key for key in layers.known_keys(RunConfig) if not key.startswith("objective")]
 objectives = [f"objective.{key}" for key in WHOLE["rlsd"]["objective"]]
 configurations = st.tuples(st.sampled_from(list(ARMS)), st.sampled_from(TASKS)).flatmap(
     lambda drawn: altered(WHOLE[drawn[0]] | {"task": drawn[1]})
@@ -30,9 +31,9 @@ configurations = st.tuples(st.sampled_from(list(ARMS)), st.sampled_from(TASKS)).
 
 def read(path, content):
     path.write_bytes(content)
-    built = config.build([config.read_yaml(path)], str(path))
+    built = configure.build([layers.read_yaml(path)], str(path))
     # What was accepted can be written and read back.
-    assert config.build([yaml.safe_load(config.dump(built))]) == built or "nan" in config.dump(built)
+    assert configure.build([yaml.safe_load(dump(built))]) == built or "nan" in dump(built)
 
 
 def test_any_configuration_file(tmp_path):
@@ -63,7 +64,7 @@ assignments = st.one_of(
 
 def test_any_assignment():
     def check(texts):
-        config.build([{"method": "rlsd"}, *map(config.parse_assignment, texts)])
+        configure.build([{"method": "rlsd"}, *map(layers.parse_assignment, texts)])
 
     fuzz("--set", 0.14, st.lists(assignments, min_size=1, max_size=3), check)
 

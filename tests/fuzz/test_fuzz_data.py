@@ -9,8 +9,8 @@ import pytest
 from fuzzing import altered, damaged, fuzz, scalars, trees
 from hypothesis import strategies as st
 
+from rlsd_cli.config.data import DataConfig
 from rlsd_cli.leakage.inputs import Columns, Completion, Repeated, Unreadable, completions_source
-from rlsd_cli.tasks.columns import DataConfig
 from rlsd_cli.tasks.dataset import DatasetTask
 from rlsd_cli.tasks.images import load_images
 from rlsd_cli.tasks.messages import append_text, user_message

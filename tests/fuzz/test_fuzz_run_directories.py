@@ -9,18 +9,19 @@ import yaml
 from fuzzing import altered, as_yaml, damaged, fuzz, scalars, trees
 from hypothesis import strategies as st
 
-from rlsd_cli import config
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.arms import configure
+from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.results import evaluation_notes, rows_of, suites_of
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.credit.data import COLUMNS, select
-from rlsd_cli.report.evaluations import evaluation_notes, rows_of, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import find_runs, open_run
-from rlsd_cli.training.checkpoints import MARKER, checkpoint_files, digests, newest_intact
+from rlsd_cli.runs.checkpoints import MARKER, checkpoint_files, digests, newest_intact
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.training.run import begin, prepare
 
-CONFIG = config.build([{"method": "rlsd", "label": "x", "train": {"steps": 3}}])
+CONFIG = configure.build([{"method": "rlsd", "label": "x", "train": {"steps": 3}}])
 STATUS = {"schema_version": 1, "state": "complete", "step": 3, "steps": 3, "error": None}
 PROVENANCE = {"schema_version": 1, "seed": 0, "attempts": [{"from_step": 0}]}
 METRICS = [{"step": step, "loss": 0.5, "reward": 0.25, "leakage/rate": None} for step in (1, 2, 3)]
@@ -121,7 +122,7 @@ damage = st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=5)),
 
 
 def test_any_evaluation(folder):
-    (folder / "config.yaml").write_text(config.dump(CONFIG))
+    (folder / "config.yaml").write_text(dump(CONFIG))
     (folder / "status.json").write_text(json.dumps(STATUS))
     columns = {
         "prompt_id": st.sampled_from(["a", "b"]) | scalars,
@@ -146,7 +147,7 @@ def test_any_evaluation(folder):
 
 
 def test_any_credit(folder):
-    (folder / "config.yaml").write_text(config.dump(CONFIG))
+    (folder / "config.yaml").write_text(dump(CONFIG))
     (folder / "status.json").write_text(json.dumps(STATUS))
     numbers = st.lists(st.floats(), min_size=2, max_size=2) | st.none() | st.lists(scalars, max_size=3)
     text = st.text(max_size=5) | st.none()
@@ -188,8 +189,8 @@ def test_any_marker_of_a_checkpoint(folder):
 
 def test_a_label_never_leads_out_of_its_directory():
     def check(label):
-        built = config.build([{"method": "rlsd", "label": label}])
-        assert yaml.safe_load(config.dump(built))["label"] == label
+        built = configure.build([{"method": "rlsd", "label": label}])
+        assert yaml.safe_load(dump(built))["label"] == label
         assert "/" not in built.name
         assert built.name not in ("", ".", "..")
         assert built.name.isprintable()

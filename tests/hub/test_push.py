@@ -7,12 +7,13 @@ import yaml
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from typer.testing import CliRunner
 
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.arms.configure import build
 from rlsd_cli.cli import app
-from rlsd_cli.config import build, dump
+from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
 from rlsd_cli.hub.card import card, public_name
 from rlsd_cli.hub.push import push
+from rlsd_cli.runs.directory import RunDir
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rlsd_cli.artifacts import RunDir, write_parquet, write_text
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.audit import Options, audit, audit_run
 from rlsd_cli.leakage.chart import rate_chart
@@ -16,6 +15,7 @@ from rlsd_cli.leakage.detect import EARLY_RULE, Hit
 from rlsd_cli.leakage.hits import LONGEST_KEPT, Excerpts, Sample
 from rlsd_cli.leakage.inputs import Columns, Completion, Source, completions_source
 from rlsd_cli.leakage.page import AROUND, marked
+from rlsd_cli.runs.directory import RunDir, write_parquet, write_text
 from rlsd_cli.statistics import wilson_interval
 
 CLEAN = "7 + 9 = 16 ; 16 * 3 = 16 ; answer 16"

@@ -50,7 +50,7 @@ def source(tmp_path):
 
 
 def test_without_a_judge_no_model_is_loaded(source, tmp_path, monkeypatch):
-    monkeypatch.setattr("rlsd_cli.models.load_model", lambda config: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("rlsd_cli.models.load.load_model", lambda config: pytest.fail("a model was loaded"))
     assert audit(source, tmp_path / "out")["judge"] is None
 
 
@@ -61,8 +61,8 @@ def test_a_judge_sees_completions_of_both_kinds_up_to_the_limit(source, tmp_path
         return next(value for key, value in told.items() if key in text)
 
     monkeypatch.setattr("rlsd_cli.leakage.judge.probability_of_yes", probability)
-    monkeypatch.setattr("rlsd_cli.models.load_model", lambda config: type("M", (), {"eval": lambda self: self})())
-    monkeypatch.setattr("rlsd_cli.models.load_tokenizer", lambda path: None)
+    monkeypatch.setattr("rlsd_cli.models.load.load_model", lambda config: type("M", (), {"eval": lambda self: self})())
+    monkeypatch.setattr("rlsd_cli.models.load.load_tokenizer", lambda path: None)
     monkeypatch.setattr("rlsd_cli.leakage.judge.verdicts", lambda tokenizer: ([1], [2]))
     report = audit(source, tmp_path / "out", Options(judge="m", judge_limit=4, shown=0))
     assert report["judge"] == {
@@ -82,8 +82,8 @@ def test_a_causal_model_judges_and_twice_the_same(judge, source, tmp_path):
 
 
 def test_a_long_text_is_cut_on_the_left_to_the_models_context(judge):
-    from rlsd_cli.config import ModelConfig
-    from rlsd_cli.models import load_model, load_tokenizer
+    from rlsd_cli.config.run import ModelConfig
+    from rlsd_cli.models.load import load_model, load_tokenizer
 
     model, tokenizer = load_model(ModelConfig(path=str(judge))).eval(), load_tokenizer(str(judge))
     value = probability_of_yes(model, tokenizer, "x" * 500 + "verdict:" * 8)
@@ -95,8 +95,8 @@ def test_a_long_text_is_cut_on_the_left_to_the_models_context(judge):
 def test_a_verdict_of_several_tokens_has_the_probability_of_them_all(judge):
     import torch
 
-    from rlsd_cli.config import ModelConfig
-    from rlsd_cli.models import load_model
+    from rlsd_cli.config.run import ModelConfig
+    from rlsd_cli.models.load import load_model
 
     model = load_model(ModelConfig(path=str(judge))).eval()
     ids, word = [5, 6, 7], [8, 9]

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from rlsd_cli.artifacts import RunDir, write_parquet, write_text
 from rlsd_cli.cli import app
 from rlsd_cli.errors import UserError
+from rlsd_cli.runs.directory import RunDir, write_parquet, write_text
 
 LABELLED = Path(__file__).parent / "labelled"
 LEAK, CLEAN = "1 + 1 = 2 ; the reference says 2 + 2 = 4 ; answer 4", "1 + 1 = 2 ; 2 + 2 = 4 ; answer 4"

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 from synthetic_runs import write_run
 
-from rlsd_cli.artifacts import RunDir, write_json, write_parquet
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.results import evaluation_notes, read_suite, suites_of
 from rlsd_cli.report.accuracy import difference, mean_interval, samples_text
 from rlsd_cli.report.comparison import compare
-from rlsd_cli.report.evaluations import evaluation_notes, read_suite, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.tables.accuracy import best_beyond_doubt, differences, table2
 from rlsd_cli.report.tables.beside import beside
+from rlsd_cli.runs.directory import RunDir, write_json, write_parquet
 from rlsd_cli.statistics import crossed_interval, sign_flip_p
 
 

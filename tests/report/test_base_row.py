@@ -9,15 +9,15 @@ import yaml
 from matplotlib import pyplot as plt
 from synthetic_runs import write_evaluations, write_run
 
-from rlsd_cli.artifacts import SCHEMA_VERSION, RunDir, write_json, write_text
+from rlsd_cli.evaluation.results import suites_of
 from rlsd_cli.report.accuracy import difference, mean_interval
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.document import document
-from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.figures import FIGURES
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.style import styled
 from rlsd_cli.report.tables import TABLES
+from rlsd_cli.runs.directory import SCHEMA_VERSION, RunDir, write_json, write_text
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from synthetic_runs import write_run
 
-from rlsd_cli.artifacts import write_parquet
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.credit.colours import colour, hex_colour, ink, sign
 from rlsd_cli.report.credit.data import QUANTITIES, read_step, select, visible
@@ -22,6 +21,7 @@ from rlsd_cli.report.figures.credit import MOST_LINES, PER_LINE, draw_pair, line
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import open_run
 from rlsd_cli.report.style import styled
+from rlsd_cli.runs.directory import write_parquet
 
 
 @pytest.fixture

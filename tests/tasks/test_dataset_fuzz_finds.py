@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from rlsd_cli.config.data import DataConfig
 from rlsd_cli.errors import UserError
-from rlsd_cli.tasks.columns import DataConfig
 from rlsd_cli.tasks.dataset import DatasetTask
 
 

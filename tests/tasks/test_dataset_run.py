@@ -6,9 +6,9 @@ import datasets
 import pandas as pd
 import pytest
 
-from rlsd_cli.config import build
+from rlsd_cli.arms.configure import build
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation import EvalOptions, evaluate_run
+from rlsd_cli.evaluation.run import EvalOptions, evaluate_run
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.training.run import train
 

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from rlsd_cli import config as configuration
-from rlsd_cli.config import TaskConfig
+from rlsd_cli.arms import configure
+from rlsd_cli.config.data import DataConfig
+from rlsd_cli.config.run import RunConfig, TaskConfig, dump
 from rlsd_cli.errors import UserError
-from rlsd_cli.tasks.columns import DataConfig
 from rlsd_cli.tasks.dataset import DatasetTask
 from rlsd_cli.tasks.load import load_task
-from rlsd_cli.training.data import as_text
+from rlsd_cli.tasks.messages import as_text
 
 
 def picture(shade: int, size: tuple[int, int] = (8, 6)) -> Image.Image:
@@ -307,14 +307,14 @@ def test_subsets_of_a_hub_layout_are_asked_for_and_chosen(tmp_path):
 
 
 def test_configuration_of_other_tasks_is_written_as_before():
-    dumped = yaml.safe_load(configuration.dump(configuration.build([{"method": "grpo"}])))
+    dumped = yaml.safe_load(dump(configure.build([{"method": "grpo"}])))
     assert dumped["task"] == {"name": "arithmetic", "operations": 4}
 
 
 def test_data_configuration_survives_being_written_and_read():
     data = {"path": "x.jsonl", "columns": {"prompt": "q"}}
-    config = configuration.build([{"method": "grpo", "task": {"name": "dataset", "data": data}}])
-    assert configuration.RunConfig.model_validate(yaml.safe_load(configuration.dump(config))) == config
+    config = configure.build([{"method": "grpo", "task": {"name": "dataset", "data": data}}])
+    assert RunConfig.model_validate(yaml.safe_load(dump(config))) == config
 
 
 @pytest.mark.parametrize(
@@ -323,10 +323,10 @@ def test_data_configuration_survives_being_written_and_read():
 )
 def test_mistyped_key_is_told_with_the_nearest_one(data, key):
     with pytest.raises(UserError, match=f"did you mean '{key}'"):
-        configuration.build([{"method": "grpo", "task": {"name": "dataset", "data": data}}])
+        configure.build([{"method": "grpo", "task": {"name": "dataset", "data": data}}])
 
 
 @pytest.mark.parametrize("task", [{"name": "dataset"}, {"data": {"path": "x"}}])
 def test_task_name_and_data_go_together(task):
     with pytest.raises(UserError, match="go together"):
-        configuration.build([{"method": "grpo", "task": task}])
+        configure.build([{"method": "grpo", "task": task}])

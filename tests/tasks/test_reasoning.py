@@ -7,7 +7,9 @@ import sys
 import pytest
 import yaml
 
-from rlsd_cli.config import TaskConfig, build, dump, preset_file, read_yaml
+from rlsd_cli.arms.configure import build, preset_file
+from rlsd_cli.config.layers import read_yaml
+from rlsd_cli.config.run import TaskConfig, dump
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.gym_solutions import WRITERS, solution_text
 from rlsd_cli.tasks.load import load_task

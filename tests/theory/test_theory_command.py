@@ -8,17 +8,18 @@ import pytest
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from rlsd_cli import config as configuration
-from rlsd_cli.artifacts import RunDir, write_json, write_text
+from rlsd_cli.arms import configure
 from rlsd_cli.cli import app
 from rlsd_cli.commands.theory import logged_divergence
+from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
 from rlsd_cli.pretrain import Recipe, build_model, build_tokenizer
+from rlsd_cli.runs.checkpoints import MARKER, TEACHER_FILE, checkpoint_files
+from rlsd_cli.runs.directory import RunDir, write_json, write_text
 from rlsd_cli.theory import exact
 from rlsd_cli.theory.check import at_most, finding
 from rlsd_cli.theory.credit_checks import study_direction
 from rlsd_cli.theory.outcomes import study_dynamics
-from rlsd_cli.training.checkpoints import MARKER, TEACHER_FILE, checkpoint_files
 
 RUNNER = CliRunner()
 SMALL = {"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64}
@@ -39,7 +40,7 @@ def make_run(path: Path, base: Path, source: str = "online", method: str = "opsd
         "teacher": {"source": source},
         "train": {"prompts_per_step": 2, "group_size": 4, "max_completion_tokens": 8},
     }
-    write_text(path / "config.yaml", configuration.dump(configuration.build([settings])))
+    write_text(path / "config.yaml", dump(configure.build([settings])))
     run = RunDir(path)
     run.write_status(state="complete", step=20, steps=20)
     for seed, step in ((1, 10), (2, 20)):

@@ -9,12 +9,12 @@ from trainers import history, one_batch, reward_even_length
 pytest.importorskip("peft")
 
 from rlsd_cli.arms import ARMS
-from rlsd_cli.config import ModelConfig, RunConfig
+from rlsd_cli.config.run import ModelConfig, RunConfig
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation import EvalOptions, evaluate_run
-from rlsd_cli.models import load_model, load_tokenizer
-from rlsd_cli.teacher import AdapterOffTeacher, AdapterTeacher, trained
+from rlsd_cli.evaluation.run import EvalOptions, evaluate_run
+from rlsd_cli.models.load import load_model, load_tokenizer
 from rlsd_cli.training.run import train
+from rlsd_cli.training.teacher import AdapterOffTeacher, AdapterTeacher, trained
 
 LORA = {"train": {"lora_rank": 2}}
 
@@ -115,7 +115,7 @@ def test_bfloat16_keeps_the_trained_weights_in_float32(tiny_trainer):
 
 
 def test_stored_configurations_from_before_these_settings_are_the_same_run(tiny_config):
-    from rlsd_cli.config import describes
+    from rlsd_cli.arms.configure import describes
 
     config = tiny_config("rlsd")
     old = config.model_dump()

@@ -6,12 +6,11 @@ import re
 import pytest
 import torch
 
-from rlsd_cli import config
-from rlsd_cli.arms import ARMS
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.arms import ARMS, configure
 from rlsd_cli.errors import UserError
+from rlsd_cli.models.limits import check_context, check_rewards
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.training import run as running
-from rlsd_cli.training.limits import check_context, check_rewards
 from rlsd_cli.training.run import train
 
 EXTRA = {"sdpo": {"objective": {"top_k": 8}}}
@@ -140,7 +139,7 @@ def test_equal_rewards_move_nothing_in_grpo_and_rlsd(arm_config, tmp_path, monke
 
 def test_a_group_of_one_is_refused_in_one_sentence():
     with pytest.raises(UserError, match=r"'train\.group_size' is 1: input should be greater than or equal to 2"):
-        config.build([{"method": "grpo", "train": {"group_size": 1}}])
+        configure.build([{"method": "grpo", "train": {"group_size": 1}}])
 
 
 @pytest.mark.parametrize("method", ["sft", "grpo", "rlsd"])

@@ -12,7 +12,7 @@ from trainers import one_batch, reward_even_length
 from trl import GRPOConfig
 
 from rlsd_cli.arms import load_arm
-from rlsd_cli.config import RolloutConfig, TrainConfig
+from rlsd_cli.config.run import RolloutConfig, TrainConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.training import preflight
 from rlsd_cli.training.arguments import vllm_arguments
@@ -63,7 +63,7 @@ def test_vllm_settings_reach_trls_configuration(settings, expected, tmp_path):
 
 def test_vllm_that_is_not_installed_is_told_before_the_model_is_loaded(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "installed", lambda package: False)
-    monkeypatch.setattr("rlsd_cli.models.load_model", lambda config: pytest.fail("loaded"))
+    monkeypatch.setattr("rlsd_cli.models.load.load_model", lambda config: pytest.fail("loaded"))
     with pytest.raises(UserError, match="pip install 'rlsd-cli\\[vllm\\]'"):
         train(tiny_config("rlsd", {"rollout": {"engine": "vllm"}}), tmp_path / "run")
 

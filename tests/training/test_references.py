@@ -6,7 +6,7 @@ import datasets
 import pytest
 
 from rlsd_cli.arms import load_arm
-from rlsd_cli.config import build
+from rlsd_cli.arms.configure import build
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.tasks.load import load_task

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rlsd_cli.artifacts import RunDir
 from rlsd_cli.errors import UserError
-from rlsd_cli.training.checkpoints import is_complete, newest_intact
+from rlsd_cli.runs.checkpoints import is_complete, newest_intact
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.training.run import train
 
 DOCS = Path(__file__).parents[2] / "docs"

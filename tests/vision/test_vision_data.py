@@ -7,7 +7,7 @@ import pytest
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from rlsd_cli.errors import UserError
-from rlsd_cli.models import load_tokenizer
+from rlsd_cli.models.load import load_tokenizer
 from rlsd_cli.tasks import dataset as dataset_task
 from rlsd_cli.tasks.load import load_task
 from rlsd_cli.training.data import training_set

@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from rlsd_cli.config import ModelConfig
-from rlsd_cli.models import load_model, load_tokenizer
-from rlsd_cli.processors import VIDEO_FILE, is_vision, takes_images, text_tokenizer
-from rlsd_cli.sampling import encode_prompts, sample
+from rlsd_cli.config.run import ModelConfig
+from rlsd_cli.generation.sample import encode_prompts, sample
+from rlsd_cli.models.images import encode_chats
+from rlsd_cli.models.load import load_model, load_tokenizer
+from rlsd_cli.models.processors import VIDEO_FILE, is_vision, takes_images, text_tokenizer
 from rlsd_cli.tasks.messages import user_message
-from rlsd_cli.vision import encode_chats
 
 PICTURES = [Image.new("RGB", size, colour) for size, colour in (((24, 16), "red"), ((32, 32), "blue"))]
 

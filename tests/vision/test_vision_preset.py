@@ -5,10 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from rlsd_cli import config
-from rlsd_cli.arms import ARMS
-from rlsd_cli.artifacts import RunDir
+from rlsd_cli.arms import ARMS, configure
 from rlsd_cli.cli import app
+from rlsd_cli.config import layers
+from rlsd_cli.runs.directory import RunDir
 
 PATH = {"task": {"data": {"path": "somewhere"}}}
 SMALL = (
@@ -19,7 +19,7 @@ SMALL = (
 
 
 def preset(method):
-    return config.build([config.read_yaml(config.preset_file("qwen3-vl-8b", method)), PATH])
+    return configure.build([layers.read_yaml(configure.preset_file("qwen3-vl-8b", method)), PATH])
 
 
 @pytest.mark.parametrize("method", ARMS)

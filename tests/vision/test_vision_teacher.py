@@ -7,13 +7,13 @@ import torch
 from PIL import Image
 from trainers import one_batch
 
-from rlsd_cli.config import ModelConfig
-from rlsd_cli.models import load_model
-from rlsd_cli.sampling import encode_prompts, sample
+from rlsd_cli.config.run import ModelConfig
+from rlsd_cli.generation.sample import encode_prompts, sample
+from rlsd_cli.models.images import encode_chats
+from rlsd_cli.models.load import load_model
 from rlsd_cli.tasks.messages import append_text, images_of, user_message
 from rlsd_cli.training import probe
 from rlsd_cli.training.distillation import logits_of
-from rlsd_cli.vision import encode_chats
 
 pytestmark = pytest.mark.usefixtures("earns_rewards")
 

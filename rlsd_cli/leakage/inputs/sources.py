@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rlsd_cli.artifacts import RunDir
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.inputs.files import FORMATS, read_file
 from rlsd_cli.leakage.inputs.layouts import Columns
 from rlsd_cli.leakage.inputs.records import Completion, Repeated, Unreadable
+from rlsd_cli.runs.directory import RunDir
 
 OWN_DIRECTORIES = {"leakage", "leakage-audit"}  # what an earlier audit wrote is no input
 _DIGITS = re.compile(r"(\d+)")

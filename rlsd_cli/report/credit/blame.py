@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlsd_cli.artifacts import RunDir
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.verdicts import p_text
+from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.statistics import Interval, wilson_interval
 
 WORDS = {"answer": "the answer", "solution": "the solution", "other_route": "a solution by another route"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from rlsd_cli.evaluation.results import suites_of
 from rlsd_cli.report.accuracy import mean_interval
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import seed_matrix
-from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.measures import fifths, leakage_at_the_end
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import in_order, styles
@@ -92,6 +92,6 @@ def summary(comparison: Comparison) -> Table:
         "Arms in summary. Accuracy: mean over the held-out suites [95 % interval over seeds and questions]. Reward, "
         "leakage (share of rollouts) and length (tokens): last fifth of training [95 % Student-t interval over seeds]. "
         "Time: median step; its ratio to GRPO's is formed seed by seed. Runs of a sweep share the machine: "
-        "`scripts/bench.py` measures the ratio with nothing beside it."
+        "`scripts/bench` measures the ratio with nothing beside it."
     )
     return Table("summary", caption, COLUMNS, rows, notes)

@@ -1,0 +1,1 @@
+"""The run configuration: typed sections and how layers of them are merged."""

@@ -1,0 +1,127 @@
+"""Sections and layers of the configuration: checked models, YAML files, `key.sub=value`, merging, near misses.
+
+Later layers win: defaults, the arm's own defaults, a preset or config file, flags, `--set`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rlsd_cli.errors import UserError
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML mapping.
+
+    Raises:
+        UserError: The file is missing, not YAML, or not a mapping.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"the config file {path} does not exist.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the config file {path} cannot be read: {error}.") from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" (line {place.line + 1})" if place else ""
+        raise UserError(f"the config file {path} is not valid YAML{where}: mend it.") from None
+    except (ValueError, RecursionError):  # a date such as 2026-02-30; brackets without end
+        raise UserError(f"the config file {path} is not valid YAML: mend it.") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UserError(f"the config file {path} must hold keys and values, like 'seed: 1'.")
+    return value
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """Turn ``train.steps=100`` into ``{'train': {'steps': 100}}``; the value is read as YAML.
+
+    Raises:
+        UserError: There is no '=' or no key.
+    """
+    key, found, value = text.partition("=")
+    if not found or not all(part.isidentifier() for part in key.split(".")):
+        raise UserError(f"--set takes key.sub=value, for example train.steps=100; got '{text}'.")
+    try:
+        tree: Any = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise UserError(f"the value in --set '{text}' is not valid YAML: put quotes around it.") from None
+    for part in reversed(key.split(".")):
+        tree = {part: tree}
+    return tree
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge mappings section by section; later layers win."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = result.get(key)
+            both = isinstance(old, Mapping) and isinstance(value, Mapping)
+            result[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """Return ", did you mean 'x'?" where a candidate is close to ``word``, else ''."""
+    matches = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return f", did you mean '{matches[0]}'?" if matches else ""
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Return the dotted keys that a section accepts."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def short(value: Any) -> str:
+    """Return ``value`` as Python writes it, cut: YAML's aliases can make a few lines of text into gigabytes."""
+    writer = reprlib.Repr()
+    writer.maxstring = writer.maxother = 100
+    writer.maxlevel = 3
+    return writer.repr(value)[:300]
+
+
+def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """Turn pydantic's first complaint into one sentence, with the nearest valid key for a mistyped one."""
+    first = error.errors()[0]
+    key = prefix + ".".join(str(part)[:100] for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"there is no key '{key}'{nearest(key, [prefix + name for name in known_keys(model)]) or '.'}"
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"{message}."
+    return f"'{key}' is {short(first['input'])}: {message[0].lower()}{message[1:]}."
+
+
+def validated(model: type[Checked], value: Mapping[str, Any], source: str, prefix: str = "") -> Checked:
+    """Return ``value`` as a section.
+
+    Raises:
+        UserError: A key is unknown or mistyped, or a value is out of range.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{source} is not valid: {explain(error, model, prefix)}") from None

@@ -1,0 +1,180 @@
+"""The run configuration as typed sections; what an arm's ``objective`` may hold is said by the arm."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from rlsd_cli.config.data import DataConfig
+from rlsd_cli.config.gym import GymConfig
+from rlsd_cli.config.layers import Section
+
+BASE = "base"  # the method of a run directory whose model nobody trained
+
+
+class TaskConfig(Section):
+    """Which questions are asked."""
+
+    name: Literal["arithmetic", "dataset", "reasoning_gym"] = "arithmetic"
+    operations: Annotated[int, Field(ge=1, le=8)] = 4
+    data: DataConfig = Field(default=DataConfig(), description="for the task 'dataset': docs/data.md")
+    gym: GymConfig = Field(default=GymConfig(), description="for the task 'reasoning_gym': docs/smollm2.md")
+
+    @model_validator(mode="after")
+    def check_data(self) -> TaskConfig:
+        """A data set, or generators, must be said where they are asked, and only there."""
+        if (self.name == "dataset") != bool(self.data.path):
+            raise ValueError("task.name=dataset and task.data.path=… go together: give both, or neither")
+        if (self.name == "reasoning_gym") != bool(self.gym.sets):
+            raise ValueError("task.name=reasoning_gym and task.gym.sets=… go together: give both, or neither")
+        return self
+
+    @model_serializer(mode="wrap")
+    def leave_out_other_tasks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no section of another task, so that older runs keep the configuration that they were made with."""
+        unused = {"data"} if not self.data.path else set()
+        unused |= {"gym"} if not self.gym.sets else set()
+        return {key: value for key, value in handler(self).items() if key not in unused}
+
+
+class ModelConfig(Section):
+    """Which model is trained."""
+
+    path: str = Field(default="micro-base", description="'micro-base', 'smollm2', a directory, or a hub id")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class TeacherConfig(Section):
+    """Where the teacher's weights and its privileged text come from; ignored by arms without a teacher."""
+
+    source: Literal["online", "frozen", "synced", "ema"] = "online"
+    sync_every: Annotated[int, Field(ge=1)] = 10
+    ema_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    reference: Literal["answer", "solution", "other_route"] = "solution"
+    model: str | None = Field(default=None, description="an external teacher (OPD): a name, directory or hub id")
+
+
+class TrainConfig(Section):
+    """Budget and optimiser: the same for every arm of a comparison."""
+
+    steps: Annotated[int, Field(ge=1)] = 200
+    prompts_per_step: Annotated[int, Field(ge=1)] = 16
+    group_size: Annotated[int, Field(ge=2)] = 8
+    micro_batch: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="completions per forward pass; the whole batch where none is given"
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    clip_low: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    clip_high: Annotated[float, Field(gt=0)] = 0.28
+    aggregation: Literal["sequence", "token"] = "sequence"
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    gradient_checkpointing: bool = False
+    save_every: Annotated[int, Field(ge=1)] = 50
+    keep_checkpoints: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Field(ge=1)] | None = Field(default=None, description="CPU threads; torch's choice if none")
+    lora_rank: Annotated[int, Field(ge=1)] | None = Field(default=None, description="LoRA; all weights where none")
+    lora_alpha: Annotated[float, Field(gt=0)] | None = Field(default=None, description="twice the rank where none")
+    lora_targets: str | list[str] = Field(default="all-linear", description="names of the modules that get an adapter")
+
+    @model_validator(mode="after")
+    def check_lora(self) -> TrainConfig:
+        """LoRA's settings mean something with a rank only."""
+        if self.lora_rank is None and (self.lora_alpha is not None or self.lora_targets != "all-linear"):
+            raise ValueError("lora_alpha and lora_targets need train.lora_rank: give it, for example 16")
+        return self
+
+
+class RolloutConfig(Section):
+    """Which engine samples the rollouts (docs/gpu.md)."""
+
+    engine: Literal["transformers", "vllm"] = "transformers"
+    vllm_mode: Literal["colocate", "server"] = "colocate"
+    vllm_gpu_memory: Annotated[float, Field(gt=0, lt=1, description="share of a GPU's memory, colocated")] = 0.3
+    vllm_tensor_parallel: Annotated[int, Field(ge=1, description="GPUs per engine, colocated")] = 1
+    vllm_max_length: Annotated[int, Field(ge=1)] | None = Field(default=None, description="prompt + completion tokens")
+    vllm_sleep: bool = Field(default=False, description="colocated: give the memory back during the update")
+    vllm_server_host: str = "127.0.0.1"
+    vllm_server_port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    vllm_group_port: Annotated[int, Field(ge=1, le=65535, description="for sending weights to the server")] = 51216
+    correction: Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = Field(
+        default="token_truncate",
+        description="trainer's against vLLM's probabilities, as a ratio on every arm's loss",
+    )
+    correction_max: Annotated[float, Field(gt=0, description="upper bound of that ratio")] = 3.0
+
+
+class LogConfig(Section):
+    """What is written, and how often (in steps)."""
+
+    completions_every: Annotated[int, Field(ge=1)] = 1
+    probe_every: Annotated[int, Field(ge=1)] = 20
+    probe_prompts: Annotated[int, Field(ge=1)] = 16
+    probe_group: Annotated[int, Field(ge=2)] = 8
+    report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
+    project: str = Field(default="rlsd", description="project name at the service of report_to")
+
+
+class RunConfig(Section):
+    """Everything that decides a run."""
+
+    method: str
+    label: str = Field(default="", description="name of the variant in tables and figures; the method if empty")
+    seed: Annotated[int, Field(ge=0)] = 0
+    task: TaskConfig = TaskConfig()
+    model: ModelConfig = ModelConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    objective: dict[str, Any] = Field(default_factory=dict)
+    train: TrainConfig = TrainConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    log: LogConfig = LogConfig()
+
+    @field_validator("label")
+    @classmethod
+    def check_label(cls, label: str) -> str:
+        """A label names a directory: from a stranger's file, it must not lead out of ours."""
+        if "/" in label or "\\" in label or label.startswith(".") or not label.isprintable() or len(label) > 100:
+            raise ValueError(
+                "a label names a directory: at most 100 characters, no slash or control character, no dot at its start"
+            )
+        return label
+
+    @model_validator(mode="after")
+    def check_batch(self) -> RunConfig:
+        """A micro-batch must split the batch of completions evenly."""
+        batch = self.train.prompts_per_step * self.train.group_size
+        if self.train.micro_batch and batch % self.train.micro_batch:
+            raise ValueError(f"train.micro_batch must divide prompts_per_step x group_size = {batch}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The variant's name in tables and figures."""
+        return self.label or self.method
+
+    def without_places(self) -> RunConfig:
+        """Return the configuration without what may change while a run stays the same: where it reports, addresses."""
+        places = ("vllm_server_host", "vllm_server_port", "vllm_group_port")
+        fresh = RolloutConfig()
+        return self.model_copy(
+            update={
+                "rollout": self.rollout.model_copy(update={name: getattr(fresh, name) for name in places}),
+                "log": self.log.model_copy(update={"report_to": "none", "project": LogConfig().project}),
+            }
+        )
+
+
+def dump(config: RunConfig) -> str:
+    """Return the resolved configuration as YAML; reading it back gives the same configuration."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)

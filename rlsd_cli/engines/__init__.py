@@ -1,1 +1,0 @@
-"""Engines of evaluation: what turns prompts into completions."""

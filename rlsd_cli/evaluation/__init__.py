@@ -1,0 +1,1 @@
+"""Measuring runs and models: suites, benchmarks, results, comparisons."""

@@ -1,0 +1,109 @@
+"""The benchmarks by name: loading, judging, scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlsd_cli.config.layers import nearest
+from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.benchmarks.base import Benchmark
+from rlsd_cli.evaluation.benchmarks.mathvision import MATHVISION
+from rlsd_cli.evaluation.benchmarks.mathvista import MATHVISTA
+from rlsd_cli.evaluation.benchmarks.mmmu import MMMU
+from rlsd_cli.evaluation.benchmarks.wemath import WEMATH
+from rlsd_cli.evaluation.benchmarks.zerobench import ZEROBENCH
+from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.images import load_images
+from rlsd_cli.tasks.messages import append_text, images_of, user_message
+from rlsd_cli.tasks.source import load_rows
+
+BENCHMARKS = {each.name: each for each in (MMMU, MATHVISTA, MATHVISION, ZEROBENCH, WEMATH)}
+NO_ANSWER = ("", "?", "None")
+
+
+def find(name: str) -> Benchmark:
+    """Return a benchmark.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    if name not in BENCHMARKS:
+        raise UserError(
+            f"there is no benchmark '{name}'{nearest(name, BENCHMARKS) or '.'} Known: {', '.join(BENCHMARKS)}."
+        )
+    return BENCHMARKS[name]
+
+
+def load_suite(
+    name: str,
+    source: str | None = None,
+    limit: int | None = None,
+    split: str | None = None,
+    instruction: str | None = None,
+    max_pixels: int | None = None,
+) -> list[Example]:
+    """Return a benchmark's questions as chat prompts with images.
+
+    Args:
+        name: 'mmmu', 'mathvista', 'mathvision', 'zerobench' or 'wemath'.
+        source: A local copy (a parquet or JSON file, or a directory in the hub's layout), or another hub id;
+            the benchmark's own hub data set if None.
+        limit: Only the first questions, in the benchmark's order.
+        split: Another split; that with public answers if None.
+        instruction: The end of the prompt; the benchmark's own if None.
+        max_pixels: Larger images are scaled down to it.
+
+    Raises:
+        UserError: The benchmark, a column or an image is missing, or the split has no public answers.
+    """
+    benchmark = find(name)
+    source = source or benchmark.hub
+    rows = load_rows(source, split or benchmark.split, every_subset=benchmark.every_subset)
+    for column in benchmark.columns:
+        if column not in rows.column_names:
+            raise UserError(
+                f"{source} is no copy of {name}: it has no column '{column}' "
+                f"but {', '.join(rows.column_names)}; give the layout of {benchmark.hub}."
+            )
+    path = Path(source).expanduser()
+    folder = path if path.is_dir() else path.parent
+    ending = benchmark.instruction if instruction is None else instruction
+    examples = []
+    for index in benchmark.order(rows)[:limit]:
+        question = benchmark.read(rows[index])
+        images = load_images(list(question.images), folder, f"row {index} of {source}", max_pixels=max_pixels)
+        messages = [user_message(question.text, images)]
+        examples.append(
+            Example(
+                id=question.id,
+                prompt=append_text(messages, ending) if ending else messages,
+                answer=question.answer,
+                images=images_of(messages),
+                meta={**question.meta, "benchmark": name},
+            )
+        )
+    if all(example.answer.strip() in NO_ANSWER for example in examples):
+        raise UserError(f"{source} has no public answers in this split: use the split '{benchmark.split}'.")
+    return examples
+
+
+def judge(completion: str, example: Example) -> Verdict:
+    """Judge a completion of a question that `load_suite` made, by its benchmark's rules."""
+    return find(example.meta["benchmark"]).judge(completion, example)
+
+
+def metrics(examples: Sequence[Example], correct: Sequence[bool]) -> dict[str, float]:
+    """Return a benchmark's own numbers, in [0, 1] (``problems`` of We-Math is a count).
+
+    Args:
+        examples: Questions of one benchmark, as `load_suite` made them.
+        correct: One verdict per question. For avg@k, call it once per sample and average.
+    """
+    return find(examples[0].meta["benchmark"]).metrics(examples, correct)
+
+
+def score(examples: Sequence[Example], completions: Sequence[str]) -> tuple[list[Verdict], dict[str, float]]:
+    """Return the verdicts of one completion per question, and the benchmark's numbers."""
+    verdicts = [judge(text, example) for text, example in zip(completions, examples, strict=True)]
+    return verdicts, metrics(examples, [verdict.correct for verdict in verdicts])

@@ -1,0 +1,74 @@
+"""Finished chunks of an evaluation, so that one that is interrupted goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlsd_cli.errors import UserError
+from rlsd_cli.runs.directory import read_object, write_json, write_parquet
+from rlsd_cli.tasks.messages import as_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rlsd_cli.evaluation.run import Suite
+
+
+def digest(suite: Suite) -> str:
+    """Return what tells a suite's questions from others: a hash of their ids, texts, answers and images' sizes."""
+    told = hashlib.sha256()
+    for example in suite.examples:
+        sizes = [getattr(image, "size", None) for image in example.images]
+        told.update(json.dumps([example.id, as_text(example.prompt), example.answer, sizes]).encode())
+    return told.hexdigest()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The directory eval/<suite>.parts: a file per finished chunk, and key.json, which says of what."""
+
+    directory: Path
+
+    @classmethod
+    def open(cls, eval_dir: Path, suite: Suite, key: dict[str, Any]) -> Parts:
+        """Return the parts of an evaluation; those of another one are thrown away.
+
+        Args:
+            eval_dir: The run's directory of evaluations.
+            suite: Its questions are part of the key.
+            key: Whatever decides the completions: the model, its step, how it is asked.
+        """
+        parts = cls(eval_dir / f"{suite.name}.parts")
+        wanted = {**key, "chunk": suite.chunk, "budget": suite.max_new_tokens, "questions": digest(suite)}
+        try:
+            same = read_object(parts.directory / "key.json") == wanted
+        except UserError:  # none, or damaged
+            same = False
+        if not same:
+            parts.clear()
+            write_json(parts.directory / "key.json", wanted)
+        return parts
+
+    def file(self, number: int) -> Path:
+        """Return the file of a chunk."""
+        return self.directory / f"{number:06d}.parquet"
+
+    def read(self, number: int) -> pd.DataFrame | None:
+        """Return a finished chunk's rows, None if it is not finished. Files appear whole or not at all."""
+        import pandas as pd
+
+        return pd.read_parquet(self.file(number)) if self.file(number).is_file() else None
+
+    def write(self, number: int, frame: pd.DataFrame) -> None:
+        """Store a finished chunk's rows."""
+        write_parquet(self.file(number), frame)
+
+    def clear(self) -> None:
+        """Remove the directory."""
+        if self.directory.is_dir():
+            shutil.rmtree(self.directory)

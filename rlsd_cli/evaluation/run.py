@@ -1,0 +1,316 @@
+"""Evaluation on suites of questions: greedy and sampled accuracy with intervals, one file pair per suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rlsd_cli.config.run import BASE
+from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.chunks import Parts
+from rlsd_cli.generation.engine import Engine, EngineName, EngineOptions
+from rlsd_cli.leakage.detect import leaks
+from rlsd_cli.runs.directory import RunDir, write_json, write_parquet, write_text
+from rlsd_cli.statistics.intervals import clustered_interval, wilson_interval
+from rlsd_cli.tasks.base import Example, Task, Verdict
+from rlsd_cli.tasks.messages import as_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from rlsd_cli.config.run import TaskConfig
+
+GREEDY = -1  # sample_id of the greedy completion
+CHUNK_SEED = 1_000_003  # between the seeds of two chunks, so that seeds 0, 1, 2 … share no draws
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """How a model is evaluated; the same for every arm of a comparison.
+
+    Attributes:
+        samples: Sampled completions per question, besides the greedy one.
+        temperature: Of the sampled ones.
+        seed: Of sampling.
+        limit: Only the first questions of a suite.
+        batch_size: Completions at a time.
+        engine: What samples.
+        dtype: Of the weights; the run's own where None.
+        gpus: vLLM: GPUs that share the model.
+        context: vLLM: longest prompt and completion together; the model's own where None.
+        max_new_tokens: Budget of a completion; the suite's own where None.
+    """
+
+    samples: int = 4
+    temperature: float = 1.0
+    seed: int = 0
+    limit: int | None = None
+    batch_size: int = 200
+    engine: EngineName = "transformers"
+    dtype: str | None = None
+    gpus: int = 1
+    context: int | None = None
+    max_new_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Questions that are evaluated together, and how an answer is judged.
+
+    ``chunk``: so many questions are finished, then stored; the whole suite at once where None.
+    ``describe`` adds to the summary, from the rows; ``keep`` adds columns to the rows, from the question.
+    """
+
+    name: str
+    examples: list[Example]
+    judge: Callable[[str, Example], Verdict]
+    max_new_tokens: int
+    chunk: int | None = None
+    keep: Callable[[Example], dict[str, Any]] = lambda example: {}
+    describe: Callable[[pd.DataFrame], dict[str, Any]] = lambda frame: {}
+
+
+def judged_rows(
+    engine: Engine, suite: Suite, examples: list[Example], options: EvalOptions, greedy: bool, seed: int
+) -> list[dict[str, Any]]:
+    """Sample and judge completions; one row per completion, questions in order."""
+    completions = engine.complete(
+        [example.prompt for example in examples],
+        samples=1 if greedy else options.samples,
+        max_new_tokens=options.max_new_tokens or suite.max_new_tokens,
+        temperature=options.temperature,
+        greedy=greedy,
+        seed=seed,
+    )
+    rows = []
+    for example, drawn in zip(examples, completions, strict=True):
+        for index, completion in enumerate(drawn):
+            verdict = suite.judge(completion.text, example)
+            rows.append(
+                {
+                    "prompt_id": example.id,
+                    "sample_id": GREEDY if greedy else index,
+                    "prompt": as_text(example.prompt),
+                    "completion": completion.text,
+                    "answer": example.answer,
+                    "extracted": verdict.extracted,
+                    "correct": verdict.correct,
+                    "length": completion.length,
+                    "truncated": completion.truncated,
+                    **suite.keep(example),
+                }
+            )
+    return rows
+
+
+def evaluate_suite(engine: Engine, suite: Suite, options: EvalOptions, parts: Parts | None = None) -> pd.DataFrame:
+    """Return every completion of a suite: a greedy one and ``options.samples`` sampled ones per question.
+
+    With ``parts``, finished chunks of questions are taken from there and put there. The draws of a chunk
+    hang on its place only, so an evaluation that was interrupted ends as one that was not.
+    """
+    import pandas as pd
+
+    size = suite.chunk or len(suite.examples)
+    frames = []
+    for number, start in enumerate(range(0, len(suite.examples), size)):
+        frame = parts.read(number) if parts else None
+        if frame is None:
+            examples, seed = suite.examples[start : start + size], options.seed + CHUNK_SEED * number
+            rows = judged_rows(engine, suite, examples, options, True, seed)
+            frame = pd.DataFrame(rows + judged_rows(engine, suite, examples, options, False, seed))
+            if parts:
+                parts.write(number, frame)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True).assign(suite=suite.name)
+
+
+def summarise(frame: pd.DataFrame, options: EvalOptions, step: int) -> dict[str, Any]:
+    """Return the summary of a suite's completions (docs/run-directory.md, ``eval/<suite>.json``).
+
+    The greedy interval is Wilson's; avg@k's has the question as the unit, because the
+    samples of one question are not independent.
+    """
+    greedy = frame[frame["sample_id"] == GREEDY]
+    sampled = frame[frame["sample_id"] != GREEDY]
+    wilson = wilson_interval(int(greedy["correct"].sum()), len(greedy))
+    average = clustered_interval(sampled["correct"].astype(float), sampled["prompt_id"])
+    mentions = [leaks(text, prompt) for text, prompt in zip(sampled["completion"], sampled["prompt"], strict=True)]
+    return {
+        "suite": str(frame["suite"].iloc[0]),
+        "checkpoint_step": step,
+        "n_questions": len(greedy),
+        "samples": options.samples,
+        "temperature": options.temperature,
+        "seed": options.seed,
+        "engine": options.engine,
+        "greedy_accuracy": wilson.mean,
+        "greedy_interval": [wilson.low, wilson.high],
+        "avg_at_k": average.mean,
+        "avg_at_k_interval": [average.low, average.high],
+        "leakage_rate": sum(mentions) / len(mentions),
+        "mean_length": float(sampled["length"].mean()),
+    }
+
+
+def choose_suites(
+    available: dict[str, list[Example]], chosen: list[str], limit: int | None
+) -> dict[str, list[Example]]:
+    """Return the wanted suites, cut to ``limit`` questions.
+
+    Raises:
+        UserError: A suite is unknown.
+    """
+    from rlsd_cli.config.layers import nearest
+
+    for name in chosen:
+        if name not in available:
+            raise UserError(f"there is no suite '{name}'{nearest(name, available)}; suites: {', '.join(available)}.")
+    names = chosen or list(available)
+    return {name: available[name][:limit] for name in names}
+
+
+def task_suites(task: Task, chosen: list[str], limit: int | None) -> list[Suite]:
+    """Return a task's held-out suites.
+
+    Raises:
+        UserError: A suite is unknown.
+    """
+    return [
+        Suite(
+            name,
+            examples,
+            lambda text, example: task.verify(text, example.answer, example.id),
+            task.max_completion_tokens,
+        )
+        for name, examples in choose_suites(task.suites(), chosen, limit).items()
+    ]
+
+
+def base_run(path: Path, model: str, task: TaskConfig | None, dtype: str | None = None) -> RunDir:
+    """Make, or open again, the directory of an untrained model, so that it stands beside the trained ones.
+
+    Args:
+        path: The directory.
+        model: A name, directory or hub id.
+        task: Whose suites are asked; None where only benchmarks are.
+        dtype: Of the weights; float32 where None.
+
+    Raises:
+        UserError: The directory holds something else.
+    """
+    import yaml
+
+    from rlsd_cli.runs.provenance import attempt
+
+    wanted: dict[str, Any] = {"method": BASE, "seed": 0}
+    wanted |= {"task": task.model_dump()} if task else {}
+    wanted["model"] = {"path": model} | ({"dtype": dtype} if dtype else {})
+    run_dir = RunDir(path)
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file: give a directory with --output-dir.")
+    # One that was killed while it was made holds no more than these.
+    unfinished = {run_dir.config_file.name, run_dir.provenance_file.name}
+    if path.is_dir() and not {child.name for child in path.iterdir()} <= unfinished:
+        run_dir = RunDir.open(path)
+        # Benchmarks are asked of a model whatever its task is.
+        if {key: value for key, value in run_dir.config().items() if task or key != "task"} != wanted:
+            raise UserError(f"{path} holds another model or task: give another --output-dir.")
+        return run_dir
+    write_text(run_dir.config_file, yaml.safe_dump(wanted, sort_keys=False))
+    write_json(run_dir.provenance_file, {"schema_version": 1, "seed": 0, "attempts": [attempt()]})
+    run_dir.write_status(state="running", step=0, steps=0)
+    return run_dir
+
+
+def find_model(run_dir: RunDir, step: int | None) -> tuple[int, str]:
+    """Return (step, directory) of the model to evaluate: the final one, or a checkpoint.
+
+    Raises:
+        UserError: The run has no such model.
+    """
+    from rlsd_cli.runs.checkpoints import checkpoints, is_complete
+
+    saved = {found: path for found, path in checkpoints(run_dir.checkpoints_dir) if is_complete(path)}
+    if step is not None:
+        if step not in saved:
+            steps = ", ".join(str(found) for found in saved) or "none"
+            raise UserError(f"{run_dir.path} has no whole checkpoint of step {step}; it has: {steps}.")
+        return step, str(saved[step])
+    if run_dir.config().get("method") == BASE:
+        return 0, str(run_dir.config()["model"]["path"])
+    if any((run_dir.model_dir / name).is_file() for name in ("config.json", "adapter_config.json")):
+        return int(run_dir.status().get("step", 0)), str(run_dir.model_dir)
+    if not saved:
+        raise UserError(f"{run_dir.path} has no model yet: let the training end, or reach its first checkpoint.")
+    newest = max(saved)
+    return newest, str(saved[newest])
+
+
+def load_engine(source: str, options: EvalOptions, dtype: str, suites: Sequence[Suite]) -> Engine:
+    """Return the engine of ``options`` with a model.
+
+    Raises:
+        UserError: The engine is not installed, or can't load the model.
+    """
+    how = EngineOptions(options.engine, options.dtype or dtype, options.batch_size, options.gpus, options.context)
+    if options.engine == "vllm":
+        from rlsd_cli.generation.vllm_engine import VllmEngine, most_images
+
+        return VllmEngine(source, how, most_images([example.prompt for suite in suites for example in suite.examples]))
+    from rlsd_cli.generation.transformers_engine import TransformersEngine
+
+    return TransformersEngine(source, how)
+
+
+def evaluate_run(
+    path: Any,
+    options: EvalOptions,
+    suites: list[str],
+    step: int | None = None,
+    on_suite: Callable[[dict[str, Any]], None] = lambda summary: None,
+    benchmarks: Sequence[Suite] = (),
+) -> list[dict[str, Any]]:
+    """Evaluate a run's model and write eval/<suite>.json and .parquet.
+
+    Args:
+        path: The run directory.
+        options: Samples, temperature, seed, limit, engine.
+        suites: Names of the task's held-out suites; all if empty, none if empty and there are benchmarks.
+        step: A checkpoint's step; the final model (or the newest checkpoint) if None.
+        on_suite: Called with each summary as it is written.
+        benchmarks: Further suites, already loaded.
+
+    Raises:
+        UserError: The directory is no run, or lacks the model or suite.
+    """
+    from rlsd_cli.config.run import RunConfig
+    from rlsd_cli.tasks.load import load_task
+
+    run_dir = RunDir.open(path)
+    config = RunConfig.model_validate(run_dir.config())
+    asked = list(benchmarks)
+    if suites or not asked:
+        if "task" not in run_dir.config():
+            raise UserError(f"{run_dir.path} was made for benchmarks and has no task: give --benchmark.")
+        asked += task_suites(load_task(config.task), suites, options.limit)
+    model_step, directory = find_model(run_dir, step)
+    engine = load_engine(directory, options, config.model.dtype, asked)
+    summaries = []
+    for suite in asked:
+        key = {"model": directory, "step": model_step, **asdict(options)}
+        parts = Parts.open(run_dir.eval_dir, suite, key) if suite.chunk else None
+        frame = evaluate_suite(engine, suite, options, parts)
+        summary = summarise(frame, options, model_step) | suite.describe(frame)
+        write_parquet(run_dir.eval_dir / f"{suite.name}.parquet", frame)
+        write_json(run_dir.eval_dir / f"{suite.name}.json", summary)
+        if parts:
+            parts.clear()
+        summaries.append(summary)
+        on_suite(summary)
+    if config.method == BASE:  # evaluation is all that it is for
+        run_dir.write_status(state="complete")
+    return summaries

@@ -1,0 +1,1 @@
+"""Prompts in, completions out: own decoding loops, transformers' generate, vLLM."""

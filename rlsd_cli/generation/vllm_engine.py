@@ -1,0 +1,113 @@
+"""The engine on vLLM: `vllm.LLM` in this process, chats with images included.
+
+Messages follow vLLM's chat format; a PIL image is a part ``{"type": "image_pil", "image_pil": image}``
+(vLLM's documentation, "Multimodal Inputs").
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from rlsd_cli.errors import UserError
+from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
+from rlsd_cli.models.processors import is_vision
+from rlsd_cli.tasks.messages import images_of
+
+WITHOUT = "use --engine transformers"
+
+
+def require_vllm() -> None:
+    """Refuse where vLLM is not installed.
+
+    Raises:
+        UserError: It is not.
+    """
+    if find_spec("vllm") is None:
+        raise UserError(
+            f"--engine vllm needs vLLM, which is not installed: pip install 'rlsd-cli[vllm]', or {WITHOUT}."
+        )
+
+
+def vllm_chat(prompt: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return chat messages as vLLM takes them: images as parts of its own kind, in their places."""
+    return [
+        turn
+        if isinstance(turn["content"], str)
+        else {
+            **turn,
+            "content": [
+                {"type": "image_pil", "image_pil": part["image"]} if part["type"] == "image" else dict(part)
+                for part in turn["content"]
+            ],
+        }
+        for turn in prompt
+    ]
+
+
+class VllmEngine:
+    """A model in `vllm.LLM`.
+
+    Raises:
+        UserError: vLLM is not installed, or the model is of a kind that only transformers loads here.
+    """
+
+    name: EngineName = "vllm"
+
+    def __init__(self, source: str, options: EngineOptions, images: int) -> None:
+        from rlsd_cli.models.gguf import is_gguf
+        from rlsd_cli.models.load import resolve
+        from rlsd_cli.models.lora import is_adapter
+
+        require_vllm()
+        if is_gguf(source) or is_adapter(source):
+            kind = "a GGUF file" if is_gguf(source) else "a LoRA adapter"
+            raise UserError(f"the model '{source}' is {kind}, which is not given to vLLM here: {WITHOUT}.")
+        from vllm import LLM
+
+        directory = resolve(source)
+        settings: dict[str, Any] = {"dtype": options.dtype, "tensor_parallel_size": options.gpus, "seed": 0}
+        if options.context:
+            settings["max_model_len"] = options.context
+        if images and not is_vision(directory):
+            raise UserError(f"the model '{source}' reads text only, and the questions have images.")
+        if images:
+            settings["limit_mm_per_prompt"] = {"image": images}
+        self.source = source
+        self.llm = LLM(model=directory, trust_remote_code=False, **settings)
+
+    def complete(
+        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, temperature: float, greedy: bool, seed: int
+    ) -> list[list[Completion]]:
+        """Return ``samples`` completions of each prompt (`Engine.complete`)."""
+        from vllm import SamplingParams
+
+        params = [
+            SamplingParams(
+                n=samples,
+                max_tokens=max_new_tokens,
+                temperature=0.0 if greedy else temperature,
+                # Each question has a seed of its own, else all would draw the same numbers.
+                seed=random.Random(f"{seed}-{index}").getrandbits(31),
+            )
+            for index in range(len(prompts))
+        ]
+        try:
+            if isinstance(prompts[0], str):
+                outputs = self.llm.generate(list(prompts), params, use_tqdm=False)
+            else:
+                outputs = self.llm.chat([vllm_chat(prompt) for prompt in prompts], params, use_tqdm=False)
+        except ValueError as error:  # a prompt beyond the context, a missing chat template
+            reason = " ".join(str(error).split())[:200].rstrip(".")
+            raise UserError(f"vLLM refuses a question with '{self.source}': {reason}.") from error
+        return [
+            [Completion(each.text, len(each.token_ids), each.finish_reason == "length") for each in output.outputs]
+            for output in outputs
+        ]
+
+
+def most_images(prompts: Sequence[Any]) -> int:
+    """Return the largest number of images in one prompt."""
+    return max((len(images_of(prompt)) for prompt in prompts), default=0)

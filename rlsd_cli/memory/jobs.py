@@ -1,0 +1,121 @@
+"""From a run's configuration to a job whose memory can be worked out; and whether it fits on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rlsd_cli.arms import Arm
+from rlsd_cli.config.run import RunConfig
+from rlsd_cli.errors import UserError
+from rlsd_cli.memory.memory import GIB, Job, Sharding, static_bytes
+from rlsd_cli.memory.shapes import KNOWN, Shape, shape_of
+
+DEFAULT_COMPLETION_TOKENS = 1024
+
+
+def held_teacher(config: RunConfig, arm: Arm, shape: Shape) -> int:
+    """Return the parameters of a teacher that is held beside the policy, 0 for none.
+
+    Raises:
+        UserError: The external teacher's size is not known.
+    """
+    if not arm.needs_teacher:
+        return 0
+    if config.teacher.model is not None:
+        return shape_of(config.teacher.model).parameters
+    own_weights = config.teacher.source != "online" and config.train.lora_rank is None
+    return shape.parameters if own_weights else 0
+
+
+def job_of(
+    config: RunConfig,
+    arm: Arm,
+    shape: Shape,
+    *,
+    gpus: int,
+    sharding: Sharding,
+    gpu_bytes: int,
+    prompt_tokens: int,
+) -> Job:
+    """Return the job that a configuration means on some GPUs.
+
+    Raises:
+        UserError: The batch can't be shared out over the GPUs.
+    """
+    from rlsd_cli.training.distributed import share_of_batch, share_of_prompts
+
+    train, rollout = config.train, config.rollout
+    samples = arm.data == "on-policy"
+    micro_batch, passes = (share_of_batch if samples else share_of_prompts)(train, gpus)
+    task = config.task
+    by_task = {"dataset": task.data.max_completion_tokens, "reasoning_gym": task.gym.max_completion_tokens}
+    completion = train.max_completion_tokens or by_task.get(task.name, DEFAULT_COMPLETION_TOKENS)
+    colocated = samples and rollout.engine == "vllm" and rollout.vllm_mode == "colocate"
+    return Job(
+        shape=shape,
+        gpus=gpus,
+        sharding=sharding,
+        bfloat16=config.model.dtype == "bfloat16",
+        lora_rank=train.lora_rank,
+        held_teacher=held_teacher(config, arm, shape),
+        completions=micro_batch * passes * gpus,
+        micro_batch=micro_batch,
+        tokens=prompt_tokens + completion,
+        checkpointing=train.gradient_checkpointing,
+        vllm_share=rollout.vllm_gpu_memory if colocated else 0.0,
+        rollouts_elsewhere=not samples or (rollout.engine == "vllm" and not colocated),
+        gpu_bytes=gpu_bytes,
+        tensor_parallel=rollout.vllm_tensor_parallel,
+    )
+
+
+def available_bytes() -> int:
+    """Return the free memory that training can take here: of this process's GPU, or else of the machine."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info(int(os.environ.get("LOCAL_RANK", "0")))[0]
+    free = psutil.virtual_memory().available
+    try:  # a container's own limit
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        return min(free, int(limit) - used) if limit.isdigit() else free
+    except (OSError, ValueError):
+        return free
+
+
+def sharding_here() -> Sharding:
+    """Return the sharding that accelerate's launcher has asked for."""
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+        return "fsdp2"
+    deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
+    return "zero3" if deepspeed and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3" else "ddp"
+
+
+def check_memory(config: RunConfig, arm: Arm, processes: int) -> None:
+    """Check, before the model is loaded, that what training holds throughout fits into memory here.
+
+    The batch is left out: how much a step needs depends on lengths that only the run will show. Of a model
+    whose size can't be told without downloading it, nothing is said.
+
+    Raises:
+        UserError: It doesn't fit.
+    """
+    from rlsd_cli.models.load import resolve
+
+    path = config.model.path
+    if path not in KNOWN and not (Path(resolve(path)) / "config.json").is_file():
+        return
+    if config.teacher.model and config.teacher.model not in KNOWN and not Path(resolve(config.teacher.model)).is_dir():
+        return
+    shape, free = shape_of(path), available_bytes()
+    job = job_of(config, arm, shape, gpus=processes, sharding=sharding_here(), gpu_bytes=free, prompt_tokens=0)
+    need = static_bytes(job)
+    if need > free:
+        raise UserError(
+            f"'{path}' is too large here: its {shape.parameters / 1e9:.2f}e9 parameters need {need / GIB:.1f} GiB for "
+            f"weights, gradients, optimiser and teacher, and {free / GIB:.1f} GiB is free: see `rlsd plan --model "
+            f"{path}`, or set train.lora_rank=16."
+        )

@@ -1,0 +1,200 @@
+"""Bytes on each GPU at the highest point of a step, part by part.
+
+Assumed, and documented in docs/gpu.md: AdamW with both moments in the weights' precision; passes in
+bfloat16 where ``model.dtype`` says so; attention that keeps no (L, L) matrix; every sequence at its
+full length. Numbers of a tensor times bytes of a number, nothing fitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rlsd_cli.memory.shapes import Shape
+
+Sharding = Literal["ddp", "fsdp2", "zero3"]
+SHARDINGS: tuple[Sharding, ...] = ("ddp", "fsdp2", "zero3")
+GIB = 2**30
+FLOAT32, BFLOAT16 = 4, 2
+# CUDA's context, NCCL's buffers and the allocator's gaps: an allowance, not a computed number.
+RESERVE = 3 * GIB
+# Chunks of logits (2^24 numbers in float32): student's and teacher's, log-softmax of both, and the gradients.
+LOGIT_CHUNKS = 6 * 2**24 * FLOAT32
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of the GPUs.
+
+    Attributes:
+        shape: The model's.
+        gpus: Processes, one GPU each.
+        sharding: How the weights are spread.
+        bfloat16: Whether passes run in bfloat16.
+        lora_rank: Rank of the adapter; None trains all weights.
+        held_teacher: Parameters of a teacher that is held beside the policy; 0 for none.
+        completions: A step's completions, over all GPUs.
+        micro_batch: Completions per forward pass of a GPU.
+        tokens: Of a prompt and its completion together.
+        checkpointing: Whether activations are computed again in the backward pass.
+        vllm_share: Share of each GPU that a colocated vLLM takes; 0 for none.
+        rollouts_elsewhere: Whether no GPU of these holds the rollouts' cache (a vLLM server, or no rollouts).
+        gpu_bytes: Memory of a GPU.
+        tensor_parallel: GPUs over which a colocated vLLM spreads its copy of the weights.
+    """
+
+    shape: Shape
+    gpus: int
+    sharding: Sharding
+    bfloat16: bool
+    lora_rank: int | None
+    held_teacher: int
+    completions: int
+    micro_batch: int
+    tokens: int
+    checkpointing: bool
+    vllm_share: float
+    rollouts_elsewhere: bool
+    gpu_bytes: int
+    tensor_parallel: int = 1
+
+
+def trained_numbers(job: Job) -> int:
+    """Return how many numbers the optimiser changes."""
+    return job.shape.parameters if job.lora_rank is None else job.lora_rank * job.shape.adapted
+
+
+def weights(job: Job) -> int:
+    """Return the bytes of the policy's weights on a GPU.
+
+    All weights: float32; with ZeRO-3 in bfloat16 a bfloat16 copy lies beside the optimiser's float32 one.
+    LoRA: the base in the model's own precision, the adapter in float32.
+    """
+    base = job.shape.parameters
+    stored = base * (BFLOAT16 if job.bfloat16 else FLOAT32)
+    if job.lora_rank is not None:
+        total = stored + trained_numbers(job) * FLOAT32
+    elif job.sharding == "zero3" and job.bfloat16:
+        total = base * (BFLOAT16 + FLOAT32)
+    else:
+        total = base * FLOAT32
+    return total // shards(job)
+
+
+def shards(job: Job) -> int:
+    """Return over how many GPUs a tensor is spread."""
+    return 1 if job.sharding == "ddp" else job.gpus
+
+
+def gradients(job: Job) -> int:
+    """Return the bytes of the gradients; DDP holds its buckets beside them."""
+    copies = 2 if job.sharding == "ddp" and job.gpus > 1 else 1
+    return copies * trained_numbers(job) * FLOAT32 // shards(job)
+
+
+def optimiser(job: Job) -> int:
+    """Return the bytes of AdamW's two moments, in float32."""
+    return 2 * trained_numbers(job) * FLOAT32 // shards(job)
+
+
+def teacher(job: Job) -> int:
+    """Return the bytes of a teacher's own weights.
+
+    FSDP2 gathers the whole teacher for its pass (TRL wraps it as one piece), in the passes' precision.
+    """
+    passes = BFLOAT16 if job.bfloat16 else FLOAT32
+    stored = passes if job.lora_rank is not None or job.sharding == "zero3" else FLOAT32
+    gathered = passes if job.sharding == "fsdp2" and job.gpus > 1 else 0
+    return job.held_teacher * stored // shards(job) + job.held_teacher * gathered
+
+
+def working_copy(job: Job) -> int:
+    """Return the bytes of weights in the passes' precision that lie beside the stored ones.
+
+    DDP under autocast: a bfloat16 copy of all float32 weights. In shards: two layers and the embeddings, gathered.
+    """
+    each = BFLOAT16 if job.bfloat16 else FLOAT32
+    shape = job.shape
+    if shards(job) == 1:
+        return shape.parameters * BFLOAT16 if job.bfloat16 and job.lora_rank is None else 0
+    embeddings = 2 * shape.vocabulary * shape.hidden
+    layer = max(shape.parameters - embeddings, 0) // shape.layers
+    return (2 * layer + embeddings) * each
+
+
+def layer_numbers(shape: Shape) -> int:
+    """Return how many numbers a layer keeps per token for its backward pass.
+
+    Norms: input and output, twice (4h). Attention: q, k, v and its result (2q + 2kv), q and k once more for their
+    norms or rotation (q + kv), the layer's two sums (2h). Feed-forward: gate, up, activated gate, product (4i).
+    """
+    return 6 * shape.hidden + 3 * shape.query + 3 * shape.key_value + 4 * shape.intermediate
+
+
+def activations(job: Job) -> int:
+    """Return the bytes kept for the backward pass of one micro-batch.
+
+    With checkpointing: the inputs of all layers, and what one layer keeps.
+    """
+    each = BFLOAT16 if job.bfloat16 else FLOAT32
+    tokens, shape = job.micro_batch * job.tokens, job.shape
+    if job.checkpointing:
+        return tokens * (shape.layers * shape.hidden + layer_numbers(shape)) * each
+    return tokens * shape.layers * layer_numbers(shape) * each
+
+
+def rollout_cache(job: Job) -> int:
+    """Return the bytes of keys and values while transformers samples all of a GPU's completions at once."""
+    if job.vllm_share or job.rollouts_elsewhere:
+        return 0
+    # `generate` runs in the stored precision, not under autocast.
+    each = BFLOAT16 if job.bfloat16 and job.lora_rank is not None else FLOAT32
+    return 2 * job.shape.layers * job.shape.key_value * job.tokens * (job.completions // job.gpus) * each
+
+
+def vllm_least(job: Job) -> int:
+    """Return the bytes that a colocated vLLM can't do without: its copy of the weights, and one sequence's cache."""
+    each = BFLOAT16 if job.bfloat16 else FLOAT32
+    numbers = job.shape.parameters + 2 * job.shape.layers * job.shape.key_value * job.tokens
+    return numbers * each // job.tensor_parallel
+
+
+def vllm(job: Job) -> int:
+    """Return the bytes of a colocated vLLM: its share of the GPU, and no less than it must have."""
+    return max(int(job.vllm_share * job.gpu_bytes), vllm_least(job)) if job.vllm_share else 0
+
+
+def parts(job: Job) -> dict[str, int]:
+    """Return the bytes of each part on one GPU, at the highest point of a step.
+
+    Sampling and the update don't happen at once: of their two needs the larger one counts.
+    """
+    update = working_copy(job) + activations(job) + LOGIT_CHUNKS
+    cache = rollout_cache(job)
+    return {
+        "weights": weights(job),
+        "gradients": gradients(job),
+        "optimiser": optimiser(job),
+        "teacher": teacher(job),
+        "vLLM": vllm(job),
+        "update: gathered or cast weights": working_copy(job) if update >= cache else 0,
+        "update: activations": activations(job) if update >= cache else 0,
+        "update: logits": LOGIT_CHUNKS if update >= cache else 0,
+        "rollouts: keys and values": cache if cache > update else 0,
+        "reserve": RESERVE,
+    }
+
+
+def static_bytes(job: Job) -> int:
+    """Return what is held through the whole run, whatever the batch: weights, gradients, optimiser, teacher."""
+    return weights(job) + gradients(job) + optimiser(job) + teacher(job)
+
+
+def needed(job: Job) -> int:
+    """Return the bytes that the job needs on each GPU."""
+    return sum(parts(job).values())
+
+
+def fits(job: Job) -> bool:
+    """Tell whether the job fits."""
+    return needed(job) <= job.gpu_bytes

@@ -1,0 +1,104 @@
+"""Checkpoints that are known to be whole, with the teacher inside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from transformers.trainer_utils import rotate_checkpoints
+
+from rlsd_cli.runs.directory import write_json
+
+MARKER = "rlsd_complete.json"
+TEACHER_FILE = "teacher.safetensors"
+CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
+
+
+def checkpoint_files(directory: Path) -> dict[str, int]:
+    """Return the sizes in bytes of a checkpoint's files by relative path."""
+    return {
+        str(path.relative_to(directory)): path.stat().st_size
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != MARKER
+    }
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of a checkpoint's files by relative path."""
+    found = {}
+    for name in checkpoint_files(directory):
+        with open(directory / name, "rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def marker(directory: Path) -> dict[str, Any]:
+    """Return what was written when the checkpoint was whole; {} where it never was."""
+    try:
+        value = json.loads((directory / MARKER).read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def is_complete(directory: Path) -> bool:
+    """Tell whether a checkpoint was written to its end and has kept its files, by their names and sizes."""
+    return marker(directory).get("files") == checkpoint_files(directory)
+
+
+def is_intact(directory: Path) -> bool:
+    """Tell whether a checkpoint is complete and each file still has the content that was written.
+
+    Checkpoints that were marked before there were digests are judged by their sizes.
+    """
+    if not is_complete(directory):
+        return False
+    expected = marker(directory).get("sha256")
+    return expected is None or expected == digests(directory)
+
+
+def checkpoints(directory: Path) -> list[tuple[int, Path]]:
+    """Return (step, path) of the checkpoints in ``directory``, oldest first, whole or not."""
+    found = []
+    for path in directory.glob("checkpoint-*"):
+        match = CHECKPOINT.search(path.name)
+        if match and path.is_dir():
+            found.append((int(match.group(1)), path))
+    return sorted(found)
+
+
+def newest_intact(directory: Path) -> tuple[int, Path] | None:
+    """Return the newest checkpoint that is whole to the byte, or None."""
+    return next(((step, path) for step, path in reversed(checkpoints(directory)) if is_intact(path)), None)
+
+
+class CheckpointMixin:
+    """Trainer mixin: marks a checkpoint as whole after its last file, and keeps the teacher's copy in it."""
+
+    teacher: Any = None
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        # The Trainer would remove older checkpoints before this one is marked: a kill between the two would leave none.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None  # type: ignore[attr-defined]
+        try:
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+        finally:
+            self.args.save_total_limit = limit  # type: ignore[attr-defined]
+        directory = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
+        if self.teacher is not None:
+            self.teacher.save(directory / TEACHER_FILE, self.accelerator)  # type: ignore[attr-defined]
+        self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
+        if self.args.should_save:  # type: ignore[attr-defined]
+            write_json(directory / MARKER, {"files": checkpoint_files(directory), "sha256": digests(directory)})
+            rotate_checkpoints(str(directory.parent), save_total_limit=limit)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+        if self.teacher is not None:
+            self.teacher.load(Path(resume_from_checkpoint) / TEACHER_FILE)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write no model card per checkpoint: a card belongs to a published model."""

@@ -1,0 +1,175 @@
+"""Teachers: where the weights of the open-book pass come from.
+
+| source | weights of the teacher |
+|---|---|
+| online | the current policy's |
+| frozen | the initial policy's |
+| synced | a copy of the policy, renewed every k steps (RLSD: 10) |
+| ema | an exponential moving average of the policy's (SDPO: 0.05) |
+| external | another model's (OPD) |
+
+With LoRA no second model is held: the frozen teacher is the policy with its adapter switched off, and
+a following teacher is a copy of the adapter's weights, put in place for its pass. (The average that
+``ema`` keeps is then one of LoRA's two factors, not of their product.)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from trl.trainer.callbacks import SyncRefModelCallback
+
+from rlsd_cli.config.run import TeacherConfig
+from rlsd_cli.training.sharded import load_whole, place, whole_state
+
+
+class Teacher:
+    """The online teacher, and the interface of the others."""
+
+    def model(self, student: Any) -> Any:
+        """Return the module that runs the teacher's pass; ``student`` is the trainer's (wrapped) model."""
+        return student
+
+    @contextmanager
+    def in_place(self, student: Any) -> Iterator[None]:
+        """Hold the teacher's weights in ``model(student)`` for the block; ``student`` is the bare model.
+
+        Nothing may be recorded for a backward pass before or in the block.
+        """
+        yield
+
+    def prepare(self, accelerator: Any) -> None:
+        """Put weights of the teacher's own where the accelerator has the policy's: on its device, or sharded."""
+
+    def after_step(self, step: int, student: Any) -> None:
+        """Update the teacher's weights after optimisation step ``step`` (from 1)."""
+
+    def save(self, path: Path, accelerator: Any) -> None:
+        """Write what a resumed run needs; every process calls this."""
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote."""
+
+
+class HeldTeacher(Teacher):
+    """A teacher with weights of its own that never change: the initial policy, or another model."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model.eval().requires_grad_(False)
+
+    def model(self, student: Any) -> Any:
+        """Return the teacher's own copy."""
+        return self._model
+
+    def prepare(self, accelerator: Any) -> None:
+        """Place the copy."""
+        self._model = place(self._model, accelerator)
+
+
+class FollowingTeacher(HeldTeacher):
+    """A copy that follows the policy: teacher = (1−rate)·teacher + rate·policy, every ``every`` steps."""
+
+    def __init__(self, model: Any, every: int, rate: float) -> None:
+        super().__init__(model)
+        self.every = every
+        self.rate = rate
+
+    def after_step(self, step: int, student: Any) -> None:
+        """Move towards the policy, or copy it (rate 1), when the step is due."""
+        if step % self.every == 0:
+            SyncRefModelCallback.sync_target_model(student, self._model, self.rate)
+
+    def save(self, path: Path, accelerator: Any) -> None:
+        """Write the teacher's weights: they can't be made again from the policy's."""
+        state = whole_state(self._model)
+        if accelerator.is_main_process:
+            save_file(state, path)
+
+    def load(self, path: Path) -> None:
+        """Read the teacher's weights."""
+        load_whole(self._model, load_file(path))
+
+
+class AdapterOffTeacher(Teacher):
+    """The frozen teacher of a policy with an adapter: the policy without it."""
+
+    @contextmanager
+    def in_place(self, student: Any) -> Iterator[None]:
+        """Switch the adapter off."""
+        with student.disable_adapter():
+            yield
+
+
+class AdapterTeacher(Teacher):
+    """A following teacher that holds its own values of the adapter's weights."""
+
+    def __init__(self, student: Any, every: int, rate: float) -> None:
+        self.every = every
+        self.rate = rate
+        self._values = {name: weight.detach().clone() for name, weight in trained(student)}
+
+    def prepare(self, accelerator: Any) -> None:
+        """Move the values to the device."""
+        self._values = {name: value.to(accelerator.device) for name, value in self._values.items()}
+
+    @contextmanager
+    @torch.no_grad()
+    def in_place(self, student: Any) -> Iterator[None]:
+        """Swap the teacher's values in, and the policy's back."""
+        own = {name: weight.detach().clone() for name, weight in trained(student)}
+        self._put(student, self._values)
+        try:
+            yield
+        finally:
+            self._put(student, own)
+
+    @staticmethod
+    def _put(student: Any, values: dict[str, torch.Tensor]) -> None:
+        for name, weight in trained(student):
+            weight.data.copy_(values[name])
+
+    def after_step(self, step: int, student: Any) -> None:
+        """Move towards the policy, or copy it (rate 1), when the step is due."""
+        if step % self.every == 0:
+            for name, weight in trained(student):
+                self._values[name].lerp_(weight.detach(), self.rate)
+
+    def save(self, path: Path, accelerator: Any) -> None:
+        """Write the teacher's values."""
+        if accelerator.is_main_process:
+            save_file(self._values, path)
+
+    def load(self, path: Path) -> None:
+        """Read the teacher's values."""
+        for name, value in load_file(path).items():
+            self._values[name].copy_(value)
+
+
+def trained(model: Any) -> list[tuple[str, torch.Tensor]]:
+    """Return the weights that training changes, by name."""
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+
+
+def build_teacher(config: TeacherConfig, student: Any, external: Any = None) -> Teacher:
+    """Return the teacher that the configuration asks for.
+
+    Args:
+        config: The ``teacher`` section.
+        student: The bare model, before any trainer wraps or patches it.
+        external: Another model; it wins over ``config.source``.
+    """
+    if external is not None:
+        return HeldTeacher(external)
+    if config.source == "online":
+        return Teacher()
+    every, rate = (config.sync_every, 1.0) if config.source == "synced" else (1, config.ema_rate)
+    if hasattr(student, "peft_config"):
+        return AdapterOffTeacher() if config.source == "frozen" else AdapterTeacher(student, every, rate)
+    twin = copy.deepcopy(student)
+    return HeldTeacher(twin) if config.source == "frozen" else FollowingTeacher(twin, every, rate)

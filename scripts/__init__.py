@@ -1,0 +1,1 @@
+"""Developer's tools; none of them is in the wheel."""

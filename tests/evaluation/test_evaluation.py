@@ -1,0 +1,98 @@
+"""`rlsd eval` on a run: files, intervals, refusals."""
+
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from rlsd_cli.cli import app
+from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.run import GREEDY, EvalOptions, evaluate_run, summarise
+from rlsd_cli.training.run import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_model):
+    from rlsd_cli.arms.configure import build
+
+    config = build(
+        [
+            {
+                "method": "grpo",
+                "model": {"path": str(tiny_model)},
+                "train": {"steps": 2, "prompts_per_step": 2, "group_size": 2, "save_every": 1, "threads": 1},
+                "log": {"probe_every": 5, "probe_prompts": 1, "probe_group": 2},
+            }
+        ]
+    )
+    return train(config, tmp_path_factory.mktemp("eval") / "run")
+
+
+def frame(rows):
+    columns = ["prompt_id", "sample_id", "correct", "completion", "length"]
+    return pd.DataFrame(rows, columns=columns).assign(suite="chain", prompt="question 1 + 1 ?")
+
+
+def test_summary_by_hand():
+    # Two questions; greedy 1 and 0; samples (1, 1) and (0, 1): question means 1 and 1/2, avg@2 = 3/4.
+    rows = [
+        ("a", GREEDY, True, "x", 3),
+        ("b", GREEDY, False, "x", 3),
+        ("a", 0, True, "the reference says 1 + 1 = 2", 4),
+        ("a", 1, True, "x", 4),
+        ("b", 0, False, "x", 4),
+        ("b", 1, True, "x", 8),
+    ]
+    summary = summarise(frame(rows), EvalOptions(samples=2), step=7)
+    assert summary["greedy_accuracy"] == 0.5
+    assert summary["avg_at_k"] == 0.75
+    assert summary["leakage_rate"] == 0.25
+    assert summary["mean_length"] == 5.0
+    assert summary["n_questions"] == 2
+    # Student t with one degree of freedom: 0.75 ± 12.706·(√(1/8)/√2) = 0.75 ± 3.18.
+    assert summary["avg_at_k_interval"] == pytest.approx([0.75 - 3.1766, 0.75 + 3.1766], abs=1e-3)
+
+
+def test_a_suites_files_hold_every_completion(run):
+    options = EvalOptions(samples=2, limit=5)
+    told = []
+    summaries = evaluate_run(run.path, options, ["chain", "long"], on_suite=told.append)
+    assert [summary["suite"] for summary in summaries] == ["chain", "long"]
+    assert told == summaries
+    assert json.loads((run.eval_dir / "chain.json").read_text()) == summaries[0]
+    rows = pd.read_parquet(run.eval_dir / "long.parquet")
+    assert sorted(rows["sample_id"].unique()) == [-1, 0, 1]
+    assert rows["prompt_id"].nunique() == 5
+    assert len(rows) == 15
+
+
+def test_evaluation_repeats_itself(run):
+    options = EvalOptions(samples=2, limit=5)
+    assert evaluate_run(run.path, options, ["chain"]) == evaluate_run(run.path, options, ["chain"])
+
+
+def test_batches_do_not_change_greedy_accuracy(run):
+    whole = evaluate_run(run.path, EvalOptions(samples=1, limit=6), ["chain"])[0]
+    parts = evaluate_run(run.path, EvalOptions(samples=1, limit=6, batch_size=4), ["chain"])[0]
+    assert whole["greedy_accuracy"] == parts["greedy_accuracy"]
+
+
+def test_a_checkpoint_can_be_evaluated(run):
+    assert evaluate_run(run.path, EvalOptions(samples=1, limit=2), ["chain"], step=1)[0]["checkpoint_step"] == 1
+
+
+def test_wrong_suites_and_steps_are_refused(run):
+    with pytest.raises(UserError, match="did you mean 'chain'"):
+        evaluate_run(run.path, EvalOptions(), ["chian"])
+    with pytest.raises(UserError, match="no whole checkpoint of step 9; it has: 1, 2"):
+        evaluate_run(run.path, EvalOptions(), [], step=9)
+
+
+def test_the_command_prints_a_table_or_json(run):
+    arguments = ["eval", str(run.path), "--suite", "chain", "--limit", "3", "--samples", "1"]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0
+    assert "chain" in shown.output
+    printed = CliRunner().invoke(app, [*arguments, "--json"])
+    assert json.loads(printed.stdout)[0]["suite"] == "chain"

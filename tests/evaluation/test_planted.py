@@ -1,0 +1,165 @@
+"""Blame on a planted wrong step: the trajectories, the token that is blamed most, the rates, and what is shown."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic_runs import write_planted, write_run
+from typer.testing import CliRunner
+
+from rlsd_cli.cli import app
+from rlsd_cli.config.run import ModelConfig
+from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.planted import heaviest, measure, plant, steps_of, table
+from rlsd_cli.models.load import load_model, load_tokenizer, resolve
+from rlsd_cli.objectives import rlsd_advantage
+from rlsd_cli.report.claims import examine
+from rlsd_cli.report.comparison import compare
+from rlsd_cli.report.credit.blame import Blame, Placement, blame_file, placements, pooled
+from rlsd_cli.report.runs import find_runs
+from rlsd_cli.runs.directory import RunDir
+from rlsd_cli.tasks.arithmetic import ArithmeticTask, apply
+
+N = 300
+
+
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_a_planted_derivation_has_one_wrong_step_and_a_wrong_answer(index, operations):
+    task = ArithmeticTask(operations)
+    example = task.train_example(0, index)
+    planted = plant(example, random.Random(index))
+    *steps, ending = planted.completion.split(" ; ")
+    result, wrong = str(example.meta["values"][0]), []
+    for number, step in enumerate(steps):
+        left, symbol, right, equals, outcome = step.split()
+        assert (left, equals) == (result, "=")  # the error is carried on, as a model would
+        if outcome != str(apply(int(left), symbol, int(right))):
+            wrong.append(number)
+        result = outcome
+    assert wrong == [planted.step]
+    assert ending == f"answer {result}"
+    assert not task.verify(planted.completion, example.answer).correct
+
+
+def test_the_heaviest_blame_is_the_most_negative_advantage_and_delta_breaks_the_ties_of_the_clip():
+    # A < 0: w = exp(−Δ). Both −1 and −3 are clipped to 1.2; the padded −9 must not count.
+    delta = torch.tensor([[0.5, -1.0, -3.0, 0.0], [0.1, -0.1, 0.0, -9.0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    advantage = rlsd_advantage(torch.tensor([-1.0, -1.0]), delta, 1.0, 0.2)
+    assert advantage[0, 1] == advantage[0, 2]
+    assert heaviest(advantage, delta, mask).tolist() == [2, 1]
+
+
+def test_a_separator_belongs_to_the_step_that_it_ends():
+    assert steps_of(torch.tensor([[1, 2, 9, 3, 9, 4]]), separator=9).tolist() == [[0, 0, 0, 1, 1, 2]]
+
+
+def test_the_rate_by_hand():
+    # Three operations: hits are the planted step or the next, so (0,0), (1,2) and (2,3); the miss is (0,3).
+    found = [Blame(0, 0, 0.5, 0.25, True), Blame(1, 2, 0.5, 0.25, False), Blame(2, 3, 0.25, 0.25, False)]
+    stored = table([*found, Blame(0, 3, 0.25, 0.25, False)], operations=3)
+    placement = Placement(
+        np.array(stored["counts"]), stored["chance"], stored["chance_same_step"], stored["on_first_token"]
+    )
+    assert (placement.n, placement.near, placement.same_step) == (4, 3, 1)
+    assert (placement.chance, placement.chance_same_step, placement.on_first_token) == (0.375, 0.25, 0.25)
+    # P(X ≥ 3), X ~ B(4, 3/8): 4·(3/8)³·(5/8) + (3/8)⁴.
+    assert placement.p == pytest.approx(4 * 0.375**3 * 0.625 + 0.375**4)
+    assert "3 of 4 trajectories: 75.0%" in placement.sentence("answer")
+    assert "by chance 37.5%" in placement.sentence("answer")
+
+
+@pytest.fixture(scope="module")
+def base():
+    torch.set_num_threads(1)
+    return load_model(ModelConfig(path="micro-base")).eval(), load_tokenizer("micro-base"), ArithmeticTask()
+
+
+@pytest.mark.parametrize("reference", ["answer", "solution"])
+def test_rlsd_puts_the_heaviest_blame_at_or_just_after_the_planted_step_in_most_cases(base, reference):
+    found, clipped = measure(*base, n=N, reference=reference)
+    stored = table(found, operations=4)
+    placement = Placement(
+        np.array(stored["counts"]), stored["chance"], stored["chance_same_step"], stored["on_first_token"]
+    )
+    # 12 of 27 tokens lie in the window, 9 of 27 where the last step is wrong.
+    assert 9 / 27 < placement.chance < 12 / 27
+    assert placement.interval.low > 0.5, placement.sentence(reference)
+    assert placement.p < 1e-6
+    assert placement.same_step / N > 2 * placement.chance_same_step
+    assert 0 < clipped < 0.2
+
+
+def test_a_teacher_that_sees_no_more_than_the_student_blames_by_chance(base, monkeypatch):
+    monkeypatch.setattr(ArithmeticTask, "teacher_prompt", lambda self, prompt, reference: prompt)
+    found, clipped = measure(*base, n=N, reference="solution")
+    assert clipped == 0
+    hits = sum(each.blamed in (each.planted, each.planted + 1) for each in found)
+    # What is left of Δ is rounding of the padding: no better than the window's share of tokens.
+    assert hits / N < table(found, 4)["chance"] + 0.1
+
+
+def planted_run(path, seed, hits, n=100):
+    """Write a run with ``hits`` trajectories on the diagonal and the rest two steps later."""
+    write_planted(RunDir(write_run(path, "rlsd", seed)), [[hits, 0, n - hits, 0, 0], *([0] * 5 for _ in range(3))])
+
+
+def test_the_claim_is_judged_over_seeds(tmp_path):
+    for seed, hits in enumerate((70, 72, 74)):
+        planted_run(tmp_path / str(seed), seed, hits)
+    comparison = compare(find_runs([tmp_path]))
+    findings = {claim.key: finding for claim, finding in examine(comparison)}
+    # t interval of 0.70, 0.72, 0.74: 0.72 ± 4.303·0.02/√3.
+    assert findings["blame_at_the_error"].verdict == "seen"
+    assert "0.720 [0.670, 0.770] of 300 trajectories, by chance 0.400" in findings["blame_at_the_error"].evidence
+    assert pooled(comparison.variants["rlsd"], "answer").near == 216
+
+
+def test_a_minority_is_not_most_cases(tmp_path):
+    for seed, hits in enumerate((45, 46, 47)):
+        planted_run(tmp_path / str(seed), seed, hits)
+    findings = {claim.key: finding for claim, finding in examine(compare(find_runs([tmp_path])))}
+    assert findings["blame_at_the_error"].verdict == "not seen"
+
+
+def test_a_damaged_measurement_is_told(tmp_path):
+    run = RunDir(write_run(tmp_path / "run", "rlsd", credit=False))
+    assert placements(run) == {}
+    blame_file(run).parent.mkdir()
+    blame_file(run).write_text('{"references": {"answer": {}}}')
+    with pytest.raises(UserError, match="--planted 400` again"):
+        placements(run)
+
+
+def test_the_command_measures_writes_and_draws(tmp_path):
+    run = write_run(tmp_path / "run", "rlsd", credit=False)
+    shutil.copytree(resolve("micro-base"), run / "model")
+    result = CliRunner().invoke(
+        app, ["plot", "--credit", str(run), "--planted", "40", "--output-dir", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("of 40 trajectories") == 3
+    stored = json.loads((run / "credit" / "planted.json").read_text())
+    assert np.array(stored["references"]["answer"]["counts"]).sum() == 40
+    assert (tmp_path / "out" / "planted.png").stat().st_size > 5_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["RUN", "--planted", "4"], "add it"),
+        (["--credit", "RUN", "--planted", "4", "--step", "0"], "leave --prompt and --step out"),
+        (["--credit", "RUN", "--planted", "4"], "no model yet"),
+    ],
+)
+def test_bad_input_gets_one_sentence(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "RUN", "rlsd")
+    result = CliRunner().invoke(app, ["plot", *arguments])
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)

@@ -1,0 +1,184 @@
+"""Sweeps: the plan, what is done already, and that one failure stops no other run."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlsd_cli.arms import configure
+from rlsd_cli.config import layers
+from rlsd_cli.config.run import dump
+from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.run import base_run
+from rlsd_cli.runs.directory import RunDir, write_json, write_text
+from rlsd_cli.sweep.launch import Job, busy, jobs_of, launch
+from rlsd_cli.sweep.plan import PlannedRun, missing, plan, read_sweep
+
+ROOT = Path(__file__).parents[2]
+SWEEPS = sorted((ROOT / "experiments").glob("*/*.yaml"))
+SWEEPS = [path for path in SWEEPS if "runs:" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
+def test_every_sweep_file_makes_a_plan(path):
+    sweep = read_sweep(path)
+    runs = plan(sweep)
+    assert len(runs) == len(sweep.runs) * len(sweep.seeds) + sweep.base
+    assert len({run.path for run in runs}) == len(runs)
+    budgets = {(run.config.train.steps, run.config.train.prompts_per_step, run.config.train.group_size) for run in runs}
+    assert len(budgets) == 1, "a comparison has one budget"
+
+
+def test_the_printed_command_builds_the_planned_configuration():
+    run = plan(read_sweep(ROOT / "experiments/micro/paper.yaml"))[-1]
+    words = list(run.train)
+    sets = [layers.parse_assignment(words[i + 1]) for i, word in enumerate(words) if word == "--set"]
+    flags = {"method": words[words.index("--method") + 1], "seed": int(words[words.index("--seed") + 1])}
+    preset = layers.read_yaml(configure.preset_file("micro", flags["method"]))
+    assert configure.build([preset, flags, *sets]) == run.config
+
+
+def sweep_file(tmp_path, **changes):
+    content = {"output_dir": str(tmp_path / "runs"), "seeds": [0], "runs": [{"method": "grpo"}], **changes}
+    path = tmp_path / "sweep.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": [0]}, "'seed'"),
+        ({"seeds": []}, "'seeds'"),
+        ({"runs": [{"method": "grpo"}, {"method": "grpo"}]}, "called 'grpo'"),
+        ({"runs": [{"method": "grop"}]}, "did you mean 'grpo'"),
+        ({"set": {"train": {"stps": 3}}}, "train.stps"),
+        ({"base": True, "runs": [{"method": "grpo", "label": "base"}]}, "another label"),
+    ],
+)
+def test_a_mistake_in_a_sweep_file_is_one_sentence(tmp_path, changes, words):
+    with pytest.raises(UserError, match=words):
+        plan(read_sweep(sweep_file(tmp_path, **changes)))
+
+
+def test_only_what_is_missing_is_run(tmp_path):
+    (run,) = plan(read_sweep(sweep_file(tmp_path)))
+    everything = [run.train, run.evaluate, run.audit]
+    assert missing(run, 4) == everything
+    directory = RunDir(run.path)
+    write_text(directory.config_file, dump(run.config))
+    directory.write_status(state="running")
+    assert missing(run, 4) == everything
+    directory.write_status(state="complete")
+    assert missing(run, 4) == everything[1:]
+    write_json(directory.eval_dir / "chain.json", {"samples": 4})
+    assert missing(run, 4) == everything[1:], "an evaluation that was killed half-way is made again"
+    write_json(directory.leakage_dir / "report.json", {})
+    assert missing(run, 4) == []
+    assert missing(run, 8) == everything[1:]
+    assert [job.state for job in jobs_of([run], 4)] == ["done before"]
+
+
+def test_a_directory_with_another_configuration_is_refused(tmp_path):
+    (run,) = plan(read_sweep(sweep_file(tmp_path)))
+    write_text(RunDir(run.path).config_file, "method: opsd\n")
+    with pytest.raises(UserError, match="another configuration"):
+        missing(run, 4)
+
+
+def test_the_blame_of_rlsd_is_measured_once_without_evaluating_again(tmp_path):
+    content = sweep_file(tmp_path, planted=20, runs=[{"method": "grpo"}, {"method": "rlsd"}])
+    grpo, rlsd = plan(read_sweep(content))
+    assert grpo.blame == ()
+    directory = RunDir(rlsd.path)
+    write_text(directory.config_file, dump(rlsd.config))
+    directory.write_status(state="complete")
+    write_json(directory.eval_dir / "chain.json", {"samples": 4})
+    write_json(directory.leakage_dir / "report.json", {})
+    assert missing(rlsd, 4) == [rlsd.blame]
+    write_json(directory.credit_dir / "planted.json", {"n": 20})
+    assert missing(rlsd, 4) == []
+    (_, more) = plan(read_sweep(sweep_file(tmp_path, planted=30, runs=[{"method": "grpo"}, {"method": "rlsd"}])))
+    assert missing(more, 4) == [more.blame]
+
+
+def test_the_untrained_model_is_evaluated_once_whatever_the_seeds(tmp_path):
+    changes = {"base": True, "seeds": [0, 1], "limit": 7, "set": {"task": {"operations": 3}}}
+    base, *others = plan(read_sweep(sweep_file(tmp_path, **changes)))
+    assert len(others) == 2
+    assert (base.name, base.train, base.audit) == ("base", (), ())
+    assert missing(base, 4) == [base.evaluate]
+    line = " ".join(base.evaluate)
+    assert "--model micro-base" in line
+    assert "--set task.operations=3 --samples 4 --limit 7" in line
+    directory = base_run(base.path, "micro-base", base.config.task)
+    write_json(directory.eval_dir / "chain.json", {"samples": 4})
+    assert missing(base, 4) == [base.evaluate], "killed before the last suite"
+    directory.write_status(state="complete")
+    assert missing(base, 4) == []
+    (other, *_) = plan(read_sweep(sweep_file(tmp_path, base=True)))
+    with pytest.raises(UserError, match="another configuration"):
+        missing(other, 4)
+
+
+def job(tmp_path, name, *codes):
+    """A job whose commands are Python one-liners (`rlsd` is replaced by the interpreter's -c)."""
+    run = PlannedRun(config=None, path=tmp_path / name / "seed-0", train=(), evaluate=(), audit=())
+    return Job(run, [("rlsd", code) for code in codes])
+
+
+@pytest.fixture
+def python_for_rlsd(monkeypatch):
+    original = subprocess.Popen
+
+    def popen(command, **options):
+        return original([sys.executable, "-c", command[-1]], **options)
+
+    monkeypatch.setattr("rlsd_cli.sweep.launch.subprocess.Popen", popen)
+    monkeypatch.setattr("rlsd_cli.sweep.launch.POLL_S", 0.02)
+    monkeypatch.setattr(PlannedRun, "name", property(lambda self: self.path.parent.name))
+
+
+def test_jobs_run_in_order_and_a_failed_one_stops_no_other(tmp_path, python_for_rlsd):
+    touch = "open({!r}, 'a').write('x')"
+    files = [str(tmp_path / f"{name}.txt") for name in "abc"]
+    jobs = [
+        job(tmp_path, "a", touch.format(files[0]), touch.format(files[0])),
+        job(tmp_path, "b", "raise SystemExit(3)", touch.format(files[1])),
+        job(tmp_path, "c", touch.format(files[2])),
+    ]
+    assert not launch(jobs, parallel=2)
+    assert [entry.state for entry in jobs] == ["done", "failed", "done"]
+    assert Path(files[0]).read_text() == "xx"
+    assert not os.path.exists(files[1])
+    assert Path(files[2]).read_text() == "x"
+
+
+def test_never_more_jobs_at_a_time_than_asked(tmp_path, python_for_rlsd):
+    jobs = [job(tmp_path, str(i), "import time; time.sleep(0.15)") for i in range(5)]
+    running = []
+    assert launch(jobs, parallel=2, on_change=lambda state: running.append(sum(j.state == "running" for j in state)))
+    assert max(running) == 2
+
+
+def test_a_run_in_which_another_process_trains_is_waited_for(tmp_path, python_for_rlsd):
+    held, free = job(tmp_path, "held", "pass"), job(tmp_path, "free", "pass")
+    held.run.path.mkdir(parents=True)
+    lock = open(held.run.path / ".lock", "w")  # noqa: SIM115
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert busy(held.run.path)
+    seen = []
+
+    def look(state):
+        seen.append((held.state, free.state))
+        if free.state == "done":
+            lock.close()
+
+    assert launch([held, free], parallel=1, on_change=look)
+    assert ("waiting", "done") in seen
+    assert held.state == "done"
+    assert not busy(held.run.path)
