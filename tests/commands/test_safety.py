@@ -10,8 +10,10 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from rlsd_cli import cli, config
+from rlsd_cli import cli
+from rlsd_cli.arms import configure
 from rlsd_cli.commands.progress import TrainProgress
+from rlsd_cli.config import layers
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs.checkpoints import MARKER, checkpoint_files, digests
 from rlsd_cli.runs.directory import RunDir, append_line, write_text
@@ -95,11 +97,11 @@ def test_yaml_makes_no_objects(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(f"method: !!python/object/apply:os.mkdir ['{harm}']\n")
     with pytest.raises(UserError):
-        config.read_yaml(path)
+        layers.read_yaml(path)
     with pytest.raises(UserError):
         RunDir(tmp_path).config()
     with pytest.raises(UserError):
-        config.parse_assignment(f"label=!!python/object/apply:os.mkdir ['{harm}']")
+        layers.parse_assignment(f"label=!!python/object/apply:os.mkdir ['{harm}']")
     assert not harm.exists()
 
 
@@ -108,9 +110,9 @@ def test_aliases_of_aliases_are_refused_in_a_short_sentence(tmp_path):
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 9)]  # 9^9 words if written out
     path = tmp_path / "config.yaml"
     path.write_text("\n".join([*lines, "method: grpo", "train: {steps: *a8}"]))
-    layer = config.read_yaml(path)
+    layer = layers.read_yaml(path)
     with pytest.raises(UserError) as caught:
-        config.build([{"method": "grpo", "train": layer["train"]}])
+        configure.build([{"method": "grpo", "train": layer["train"]}])
     assert len(str(caught.value)) < 2000
 
 
@@ -150,7 +152,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
 @pytest.mark.parametrize("label", ["../../evil", "/tmp/evil", "..", "a/b", "a\\b", ".hidden", "a\nb", "\x1b[2J"])
 def test_a_label_that_leads_out_is_refused(label):
     with pytest.raises(UserError, match="a label names a directory"):
-        config.build([{"method": "grpo", "label": label}])
+        configure.build([{"method": "grpo", "label": label}])
 
 
 def test_a_suite_that_leads_out_is_refused(stopped):

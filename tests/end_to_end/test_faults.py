@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rlsd_cli import artifacts
 from rlsd_cli.errors import UserError
+from rlsd_cli.runs import directory as artifacts
 from rlsd_cli.runs.checkpoints import is_intact, newest_intact
 from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.training.run import disk_is_full, train
@@ -102,7 +102,7 @@ def test_a_checkpoint_with_other_bytes_of_the_same_length_is_passed_over(tiny_co
 
 
 def test_an_older_checkpoint_goes_only_after_the_newer_one_is_whole(tiny_config, tmp_path, monkeypatch):
-    from rlsd_cli.training import checkpoints
+    from rlsd_cli.runs import checkpoints
 
     real, before = checkpoints.digests, []
 

@@ -9,10 +9,10 @@ import torch
 from gguf import GGMLQuantizationType
 from tiny_gguf import TEMPLATE, tiny_llama, write_gguf
 
-from rlsd_cli import pretrained
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.run import EvalOptions, evaluate_run
+from rlsd_cli.models import gguf as pretrained
 from rlsd_cli.models.load import load_model, load_tokenizer
 from rlsd_cli.training.run import train
 

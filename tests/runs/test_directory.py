@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from rlsd_cli import artifacts
+from rlsd_cli.runs import directory as artifacts
 from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.errors import UserError
 

@@ -148,7 +148,7 @@ def test_a_prompt_beyond_the_context_names_the_numbers(arm_config, tmp_path, mon
         trainer.model.config.max_position_embeddings = 20
 
     if method == "sft":  # checked before training: the limit must be there when the trainer is built
-        from rlsd_cli import models
+        from rlsd_cli.models import load as models
 
         load = models.load_model
 

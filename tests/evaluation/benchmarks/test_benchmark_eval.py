@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from rlsd_cli import evaluation
 from rlsd_cli.cli import app
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation import run as evaluation
 from rlsd_cli.evaluation.benchmarks import evaluate as benchmark_suites
 from rlsd_cli.evaluation.results import read_suite, suites_of
 from rlsd_cli.generation.engine import Completion
