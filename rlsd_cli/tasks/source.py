@@ -1,19 +1,25 @@
-"""Reading tables of examples: parquet and JSON files, directories in a hub's layout, hub data sets."""
+"""Reading tables of examples: files of all kinds, folders, hub data sets."""
 
 from __future__ import annotations
 
-import codecs
-import mmap
+import json
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.records.columnar import check_columns
+from rlsd_cli.records.errors import Damage
+from rlsd_cli.records.kinds import KINDS, files_in, kind_of, refuse_url
+from rlsd_cli.records.table import Joined, Spooled, Table
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-READERS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
+_SHARD = re.compile(r"(\w+)-\d{5}-of-\d{5}$")
+_WORDS = re.compile(r"[-._ 0-9/]+")
 
 
 def undecoded(feature: Any) -> Any:
@@ -27,29 +33,112 @@ def undecoded(feature: Any) -> Any:
     return feature
 
 
-def refuse_bare_values(path: Path) -> None:
-    """Refuse JSON that is not of objects: pyarrow's reader ends the process at a file that begins with ``null``.
+def with_stored_images(rows: Dataset) -> Dataset:
+    """Return the table with all its image columns undecoded."""
+    for name, feature in rows.features.items():
+        if undecoded(feature) != feature:
+            rows = rows.cast_column(name, undecoded(feature))
+    return rows
+
+
+def read_files(paths: Sequence[Path]) -> Table:
+    """Return the rows of files, one after another: parquet and Arrow memory-mapped, the others from a copy.
 
     Raises:
-        UserError: The file begins with no bracket, or a line of a JSON-lines file begins with ``null``.
+        UserError: A file or a row is damaged, or a file is of no known kind.
     """
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = data[:4096].removeprefix(codecs.BOM_UTF8).lstrip()[:1]
-        if start not in (b"{", b"[") or (path.suffix == ".jsonl" and data.find(b"\nnull") >= 0):
-            raise UserError(f"the data set {path} holds JSON values that are no objects: give one object per question.")
+    from datasets import Dataset, load_dataset
+
+    tables: list[Table] = []
+    texts = []
+    for path in paths:
+        kind = kind_of(path)
+        if kind is None:
+            raise UserError(f"{path} is no data set: give a file of {KINDS}, a folder of such files, or a hub id.")
+        if kind.is_text:
+            texts.append(path)
+            continue
+        if texts:
+            tables.append(Spooled(texts))
+            texts = []
+        try:
+            if kind.format == "parquet":
+                check_columns(path)
+                rows = load_dataset("parquet", data_files=str(path), split="train")
+            else:
+                rows = Dataset.from_file(str(path))
+        except Damage as damage:
+            raise UserError(f"the data set {path} cannot be read: {damage}.") from None
+        except Exception as error:  # datasets and its readers raise more than a dozen kinds
+            raise UserError(unreadable(str(path), True, error)) from None
+        tables.append(with_stored_images(rows))
+    if texts:
+        tables.append(Spooled(texts))
+    return tables[0] if len(tables) == 1 else Joined(tables)
 
 
-def read_file(path: Path) -> Dataset:
-    """Return the rows of one parquet, JSON or JSONL file."""
-    from datasets import load_dataset
+def split_of(file: Path) -> str | None:
+    """Return the split that the name of a file, or of a folder above it, says; None where none is said.
 
-    if path.suffix not in READERS:
-        raise UserError(f"{path} is no data set: give a .parquet, .json or .jsonl file, a directory or a hub id.")
-    if path.stat().st_size == 0:
-        raise UserError(f"the data set {path} is empty: give a file with at least one row.")
-    if READERS[path.suffix] == "json":
-        refuse_bare_values(path)
-    return load_dataset(READERS[path.suffix], data_files=str(path), split="train")
+    >>> split_of(Path("data/test-00000-of-00001.parquet")), split_of(Path("dev/a.jsonl")), split_of(Path("mine.csv"))
+    ('test', 'validation', None)
+    """
+    from datasets.data_files import SPLIT_KEYWORDS
+
+    words = {word: str(split) for split, known in SPLIT_KEYWORDS.items() for word in known}
+    if shard := _SHARD.match(file.name.split(".")[0]):
+        return words.get(shard[1], shard[1])
+    for part in (*file.parts[:-1], file.name.split(".")[0]):
+        if found := next((words[word] for word in _WORDS.split(part.lower()) if word in words), None):
+            return found
+    return None
+
+
+def read_folder(folder: Path, split: str) -> Table | None:
+    """Return a split of a folder of files; None where it is for the library `datasets` to read.
+
+    A file belongs to the split that its name says, and to ``train`` where it says none.
+
+    Raises:
+        UserError: There is no such split, or a file can't be read.
+    """
+    from datasets import load_from_disk
+
+    if (folder / "dataset_dict.json").is_file():  # DatasetDict.save_to_disk
+        saved = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))
+        refuse_missing(folder, split, saved["splits"])
+        folder = folder / split
+    if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():  # Dataset.save_to_disk
+        return with_stored_images(load_from_disk(str(folder)))
+    if has_configurations(folder) or not split.isidentifier():  # as in train[:100]
+        return None
+    files = [file for file in files_in(folder) if file.name.split(".")[0] != "metadata"]  # of a folder of images
+    if not files:
+        return None
+    splits: dict[str, list[Path]] = {}
+    for file in files:
+        splits.setdefault(split_of(file.relative_to(folder)) or "train", []).append(file)
+    refuse_missing(folder, split, list(splits))
+    return read_files(splits[split])
+
+
+def refuse_missing(folder: Path, split: str, splits: list[str]) -> None:
+    """Refuse a split that is not there.
+
+    Raises:
+        UserError: It is not.
+    """
+    if split not in splits:
+        raise UserError(f"{folder} has no split '{split}'; it has: {', '.join(splits)} (task.data.split).")
+
+
+def has_configurations(folder: Path) -> bool:
+    """Tell whether a folder's README.md says which files make up which data set, as on the hub."""
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return False
+    head = readme.read_text(encoding="utf-8", errors="replace")
+    return head.startswith("---") and "\nconfigs:" in head
 
 
 def read_repository(source: str, split: str, subset: str | None, every_subset: bool) -> Dataset:
@@ -68,12 +157,12 @@ def read_repository(source: str, split: str, subset: str | None, every_subset: b
     return load_dataset(source, subset, split=split)
 
 
-def load_rows(source: str, split: str = "train", subset: str | None = None, every_subset: bool = False) -> Dataset:
-    """Return the rows of a data set, memory-mapped, with images undecoded.
+def load_rows(source: str, split: str = "train", subset: str | None = None, every_subset: bool = False) -> Table:
+    """Return the rows of a data set, which stay on disk, with images undecoded.
 
     Args:
-        source: A .parquet, .json or .jsonl file (``split`` means nothing then), a directory that holds
-            such files, or the id of a hub data set.
+        source: A file of a kind of `rlsd_cli.records` (``split`` means nothing then), a folder that holds
+            such files or that ``save_to_disk`` wrote, or the id of a hub data set.
         split: Which split.
         subset: Which configuration, of those that a hub data set has.
         every_subset: Join all configurations where ``subset`` is None (MMMU has one per subject).
@@ -81,23 +170,26 @@ def load_rows(source: str, split: str = "train", subset: str | None = None, ever
     Raises:
         UserError: It does not exist, can't be read, has no such split or subset, or is empty.
     """
+    refuse_url(source, "the data set")
     path = Path(source).expanduser()
+    rows: Table | None = None
     try:
         if path.is_file():
-            rows = read_file(path)
-        elif path.is_dir() or (source.count("/") <= 1 and not source.startswith((".", "/", "~"))):
-            rows = read_repository(str(path) if path.is_dir() else source, split, subset, every_subset)
-        else:
+            rows = read_files([path])
+        elif path.is_dir() and subset is None:
+            rows = read_folder(path, split)
+        elif not path.is_dir() and (source.count("/") > 1 or source.startswith((".", "/", "~")) or kind_of(source)):
             raise UserError(f"the data set {source} does not exist: check the path.")
+        if rows is None:
+            rows = with_stored_images(
+                read_repository(str(path) if path.is_dir() else source, split, subset, every_subset)
+            )
     except UserError:
         raise
     except Exception as error:  # datasets and its readers raise more than a dozen kinds
         raise UserError(unreadable(source, path.exists(), error)) from None
     if not len(rows):
         raise UserError(f"the data set {source} is empty: give one with at least one row.")
-    for name, feature in rows.features.items():
-        if undecoded(feature) != feature:
-            rows = rows.cast_column(name, undecoded(feature))
     return rows
 
 

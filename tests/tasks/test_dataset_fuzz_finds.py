@@ -9,10 +9,10 @@ from rlsd_cli.tasks.dataset import DatasetTask
 
 
 @pytest.mark.parametrize("content", ["null", "null\n{}", '{"prompt": "q", "answer": "1"}\nnull\n', "3", '"x"'])
-def test_json_that_is_not_of_objects_is_refused_before_it_ends_the_process(tmp_path, content):
+def test_json_that_is_not_of_objects_is_refused_with_its_line(tmp_path, content):
     path = tmp_path / "data.jsonl"
     path.write_text(content)
-    with pytest.raises(UserError, match="values that are no objects"):
+    with pytest.raises(UserError, match=r"line [12] of .*data\.jsonl cannot be read: it is no JSON object"):
         DatasetTask(DataConfig(path=str(path)))
 
 

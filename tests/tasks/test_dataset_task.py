@@ -289,7 +289,7 @@ def test_unreadable_sources_are_told_in_a_sentence(tmp_path, jsonl, monkeypatch)
 
 def test_unknown_split_is_told(tmp_path):
     datasets.Dataset.from_list(sums(4)).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
-    with pytest.raises(UserError, match="cannot be read: Unknown split"):
+    with pytest.raises(UserError, match="has no split 'valid'; it has: train"):
         task_of(str(tmp_path), split="valid")
 
 

@@ -17,7 +17,8 @@ from pathlib import PurePath
 from typing import Any
 
 from rlsd_cli.errors import UserError, listed
-from rlsd_cli.leakage.inputs.records import RowError, answer_of, completions_of, prompt_of, step_of
+from rlsd_cli.leakage.inputs.records import answer_of, completions_of, prompt_of, step_of
+from rlsd_cli.records import RowError, stem_of
 
 COMPLETION = ("completion", "completions", "response", "responses", "output", "generation", "generated_text")
 PROMPT = ("prompt", "input", "question", "problem", "instruction", "query")
@@ -102,7 +103,7 @@ def recognise(names: Iterable[str], columns: Columns, file: PurePath) -> Layout:
     for wanted in (columns.completion, columns.prompt, columns.answer, columns.step):
         if wanted is not None and wanted not in there:
             raise UserError(f"{file} has no column {wanted!r}: it has {listed(there)}.")
-    match = _STEP_IN_NAME.search(file.stem)
+    match = _STEP_IN_NAME.search(stem_of(file))
     name_step = int(match.group(1)) if match else None
     step = columns.step or first(STEP, there)
     if columns.completion is None and set(there) >= LM_EVAL:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rlsd_cli.records import RowError, is_missing
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -40,10 +42,6 @@ class Repeated:
     row: int
 
 
-class RowError(ValueError):
-    """A row cannot be used; the message says why."""
-
-
 def writable(text: str) -> str:
     """Return ``text`` with lone surrogates (JSON can hold them, UTF-8 can't) as question marks; same length."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
@@ -59,7 +57,7 @@ def completions_of(value: Any) -> list[str]:
     """
     if isinstance(value, str):
         return [value]
-    if value is None:
+    if not isinstance(value, str) and is_missing(value):
         raise RowError("the completion is empty (null)")
     if isinstance(value, dict):
         return [message_text(value)]
@@ -78,7 +76,7 @@ def prompt_of(value: Any) -> str:
     >>> prompt_of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}])
     'Be brief.\n2+2?'
     """
-    if value is None:
+    if not isinstance(value, str) and is_missing(value):
         return ""
     if isinstance(value, dict):
         return message_text(value)
@@ -102,7 +100,7 @@ def answer_of(value: Any) -> str:
         value = value[0]
     if isinstance(value, dict):
         value = value.get("ground_truth", value.get("target"))
-    if value is None or isinstance(value, list | dict):
+    if is_missing(value) or isinstance(value, list | dict):
         return ""
     return str(value).rsplit("####", 1)[-1].strip()
 
@@ -113,7 +111,7 @@ def step_of(value: Any) -> int | None:
     Raises:
         RowError: The value is no whole number.
     """
-    if value is None or value == "":
+    if is_missing(value):
         return None
     try:
         number = float(value)

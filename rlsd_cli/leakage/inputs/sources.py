@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rlsd_cli.errors import UserError
-from rlsd_cli.leakage.inputs.files import FORMATS, read_file
+from rlsd_cli.leakage.inputs.files import read_file
 from rlsd_cli.leakage.inputs.layouts import Columns
 from rlsd_cli.leakage.inputs.records import Completion, Repeated, Unreadable
+from rlsd_cli.records import KINDS, files_in, kind_of, refuse_url
 from rlsd_cli.runs.directory import RunDir
 
 OWN_DIRECTORIES = {"leakage", "leakage-audit"}  # what an earlier audit wrote is no input
-_DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True)
@@ -52,35 +51,23 @@ def run_source(run_dir: Path | str) -> Source:
 
 
 def completions_source(path: Path, columns: Columns) -> Source:
-    """Return a file of completions, or all JSON-lines, parquet and CSV files under a directory.
+    """Return a file of completions, or all files under a directory whose kind `rlsd_cli.records` reads.
 
     Raises:
         UserError: The path does not exist, holds no such file, or is a run directory.
     """
+    refuse_url(path, "the completions")
     if not path.exists():
         raise UserError(f"{path} does not exist: give a file or a directory of completions.")
     output = path.resolve().parent / "leakage-audit"
     if path.is_file():
-        if path.suffix.lower() not in FORMATS:
-            raise UserError(f"{path} is none of {', '.join(FORMATS)}: convert it to one of these.")
+        if kind_of(path) is None:
+            raise UserError(f"{path} is none of {KINDS}: convert it to one of these.")
         return Source("completions", path.name, 1, output, partial(read_files, [path], path.parent, columns))
     if (path / "status.json").is_file() and (path / "completions").is_dir():
         raise UserError(f"{path} is a run directory: give it without --completions.")
-    files = sorted((file for file in path.rglob("*") if is_input(file, path)), key=lambda file: natural(file, path))
+    files = files_in(path, without=OWN_DIRECTORIES)
     if not files:
-        raise UserError(f"{path} holds no file of completions ({', '.join(FORMATS)}).")
+        raise UserError(f"{path} holds no file of completions ({KINDS}).")
     read = partial(read_files, files, path, columns)
     return Source("completions", path.resolve().name, len(files), output, read)
-
-
-def is_input(file: Path, root: Path) -> bool:
-    """Tell whether a file under ``root`` may hold completions: a known format, not hidden, not written by an audit."""
-    parts = file.relative_to(root).parts
-    hidden = any(part.startswith(".") for part in parts)
-    return file.suffix.lower() in FORMATS and not hidden and not OWN_DIRECTORIES & set(parts[:-1]) and file.is_file()
-
-
-def natural(file: Path, root: Path) -> list[tuple[int, int, str]]:
-    """Return a sort key that puts ``9.jsonl`` before ``10.jsonl``."""
-    parts = _DIGITS.split(file.relative_to(root).as_posix())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
