@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-slow soak fuzz lint base bench paper-figures clean
+.PHONY: demo test test-slow soak fuzz lint docs base bench paper-figures clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -36,6 +36,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 base: $(VENV)/.installed
 	$(BIN)/python scripts/build_base.py

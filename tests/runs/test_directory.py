@@ -5,9 +5,9 @@ import os
 
 import pytest
 
+from rlsd_cli.errors import UserError
 from rlsd_cli.runs import directory as artifacts
 from rlsd_cli.runs.directory import RunDir
-from rlsd_cli.errors import UserError
 
 
 @pytest.fixture
