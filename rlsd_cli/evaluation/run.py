@@ -250,6 +250,26 @@ def find_model(run_dir: RunDir, step: int | None) -> tuple[int, str]:
     return newest, str(saved[newest])
 
 
+def check_images(source: str, suites: Sequence[Suite]) -> None:
+    """Check that a model can read the shape of every image, before anything is sampled.
+
+    Raises:
+        UserError: It can't; the first such question is named.
+    """
+    from rlsd_cli.models.load import load_tokenizer
+    from rlsd_cli.models.processors import takes_images
+    from rlsd_cli.models.shapes import Shapes
+
+    shown = [(suite, example) for suite in suites for example in suite.examples if example.images]
+    processing = load_tokenizer(source) if shown else None
+    if processing is None or not takes_images(processing):  # a model of texts is refused when it is loaded
+        return
+    shapes = Shapes(processing.image_processor)
+    for suite, example in shown:
+        place = f"row {example.meta['row']}, " if "row" in example.meta else ""
+        shapes.check((image.size for image in example.images), f"{place}question '{example.id}' of {suite.name},")
+
+
 def load_engine(source: str, options: EvalOptions, dtype: str, suites: Sequence[Suite]) -> Engine:
     """Return the engine of ``options`` with a model.
 
@@ -298,6 +318,7 @@ def evaluate_run(
             raise UserError(f"{run_dir.path} was made for benchmarks and has no task: give --benchmark.")
         asked += task_suites(load_task(config.task), suites, options.limit)
     model_step, directory = find_model(run_dir, step)
+    check_images(directory, asked)
     engine = load_engine(directory, options, config.model.dtype, asked)
     summaries = []
     for suite in asked:

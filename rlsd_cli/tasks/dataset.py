@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlsd_cli.config.data import LAYOUTS, NEEDED, Columns, DataConfig
 from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError, listed
+from rlsd_cli.records.json_text import wrapped
+from rlsd_cli.records.missing import is_missing
+from rlsd_cli.records.table import Table
 from rlsd_cli.tasks.base import Example, ReferenceKind, Verdict
-from rlsd_cli.tasks.images import load_images
+from rlsd_cli.tasks.images import image_sizes, load_images
 from rlsd_cli.tasks.messages import append_text, checked_turns, images_of, user_message
 from rlsd_cli.tasks.source import load_rows
 from rlsd_cli.verifiers.load import load_verifier
 from rlsd_cli.verifiers.reward import composite_reward
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
+LOOKED_AT = 10_000  # questions between two words on the progress of looking at images
 HELD_OUT_SEED = "rlsd-held-out"  # the held-out questions are the same for every training seed
 
 
-def resolve_columns(config: DataConfig, available: list[str]) -> dict[str, str]:
+def resolve_columns(config: DataConfig, available: list[str], hint: str = "") -> dict[str, str]:
     """Return the column of each role, of those that the data set has.
+
+    Args:
+        config: The data set.
+        available: Its columns.
+        hint: What is to be done where a column is missing because the file is not one of rows.
 
     Raises:
         UserError: A column is missing that was named, or that the layout needs.
@@ -36,6 +43,8 @@ def resolve_columns(config: DataConfig, available: list[str]) -> dict[str, str]:
         if column in available:
             found[role] = column
         elif named or (column and role in NEEDED):
+            if hint:
+                raise UserError(f"{config.path} cannot be read: {hint}.")
             raise UserError(
                 f"{config.path} has no column '{column}' for the {role}{nearest(column, available) or ';'} "
                 f"set task.data.columns.{role} to one of: {listed(available)}."
@@ -47,10 +56,10 @@ def answer_text(value: Any) -> str:
     """Return a gold answer as text, '' where there is none; of a list of accepted answers, the first."""
     if isinstance(value, list):
         value = value[0] if value else None
-    return "" if value is None else str(value).strip()
+    return "" if is_missing(value) else str(value).strip()
 
 
-def column_of(rows: Dataset, column: str, config: DataConfig) -> list[Any]:
+def column_of(rows: Table, column: str, config: DataConfig) -> list[Any]:
     """Return a column's values.
 
     Raises:
@@ -59,10 +68,17 @@ def column_of(rows: Dataset, column: str, config: DataConfig) -> list[Any]:
     try:
         return list(rows[column])
     except UnicodeDecodeError:
-        raise UserError(f"column '{column}' of {config.path} holds text that is not UTF-8: mend the file.") from None
+        for index in range(len(rows)):
+            try:
+                rows[index][column]
+            except UnicodeDecodeError:
+                raise UserError(
+                    f"row {index} of {config.path} holds text that is not UTF-8, in column '{column}': fix or drop it."
+                ) from None
+        raise
 
 
-def kept_rows(rows: Dataset, column: str, config: DataConfig) -> list[int]:
+def kept_rows(rows: Table, column: str, config: DataConfig) -> list[int]:
     """Return the numbers of the rows that have a gold answer.
 
     Raises:
@@ -82,9 +98,24 @@ def kept_rows(rows: Dataset, column: str, config: DataConfig) -> list[int]:
     if len(kept) < len(filled) and not config.drop_empty_answers:
         raise UserError(
             f"row {filled.index(False)} of {config.path} has an empty answer in column '{column}' "
-            f"({len(filled) - len(kept)} rows of {len(filled)}): mend it, or set task.data.drop_empty_answers=true."
+            f"({len(filled) - len(kept)} rows of {len(filled)}): fix it, or set task.data.drop_empty_answers=true."
         )
     return kept
+
+
+def check_prompts(rows: Table, kept: list[int], column: str, config: DataConfig) -> None:
+    """Check that each row has a question, so that none stops a training that has begun.
+
+    Raises:
+        UserError: One has none, or one that is neither text nor chat messages.
+    """
+    values = column_of(rows, column, config)
+    for index in kept:
+        where = f"row {index} of {config.path}"
+        if is_missing(values[index]):
+            raise UserError(f"{where} has an empty prompt in column '{column}': fix or drop that row.")
+        if not isinstance(values[index], str):
+            checked_turns(values[index], where)
 
 
 class DatasetTask:
@@ -100,12 +131,14 @@ class DatasetTask:
         self.config = config
         self.max_completion_tokens = config.max_completion_tokens
         self.rows = load_rows(config.path, config.split, config.subset)
-        self.columns = resolve_columns(config, self.rows.column_names)
+        hint = wrapped(self.rows[0]) if len(self.rows) == 1 else ""
+        self.columns = resolve_columns(config, self.rows.column_names, hint)
         path = Path(config.path).expanduser()
         self.folder = (
             Path(config.image_dir).expanduser() if config.image_dir else path if path.is_dir() else path.parent
         )
         kept = kept_rows(self.rows, self.columns["answer"], config)
+        check_prompts(self.rows, kept, self.columns["prompt"], config)
         held_out = 0 if config.held_out_split else config.held_out
         if held_out >= len(kept):
             raise UserError(
@@ -129,6 +162,32 @@ class DatasetTask:
         epoch, position = divmod(index, len(self.training))
         return self.example(self.rows, self.order(seed, epoch)[position])
 
+    def check_images(
+        self, seed: int, count: int, check: Callable[[list[tuple[int, int]], str], None], say: Callable[[str], None]
+    ) -> None:
+        """Look at the headers of all images that a run will show.
+
+        Args:
+            seed: Of the run.
+            count: Of its questions.
+            check: Called with the sizes of a row's images and a name of the row.
+            say: Told how far it is, where that takes long.
+
+        Raises:
+            UserError: An image is missing or no image; or what ``check`` raises.
+        """
+        column = self.columns.get("images")
+        if column is None:
+            return
+        rows = sorted(self.order(seed, 0)[:count])
+        for done, index in enumerate(rows):
+            if done and done % LOOKED_AT == 0:
+                say(f"looked at the images of {done:,} of {len(rows):,} questions …")
+            where = f"row {index} of {self.config.path}"
+            bounds = (self.config.min_pixels, self.config.max_pixels)
+            if sizes := image_sizes(self.rows[index][column], self.folder, where, *bounds):
+                check(sizes, where)
+
     def missing_references(self, kind: ReferenceKind) -> tuple[int, int]:
         """Return (training questions without a reference of a kind, training questions)."""
         column = self.columns.get(kind)
@@ -144,10 +203,11 @@ class DatasetTask:
         else:
             rows = load_rows(self.config.path, self.config.held_out_split, self.config.subset)
             kept = kept_rows(rows, self.columns["answer"], self.config)[: self.config.held_out or None]
+            check_prompts(rows, kept, self.columns["prompt"], self.config)
             examples = [self.example(rows, index) for index in kept]
         return {"held_out": examples} if examples else {}
 
-    def example(self, rows: Dataset, index: int) -> Example:
+    def example(self, rows: Table, index: int) -> Example:
         """Return row ``index`` as an example, its images loaded.
 
         Raises:
@@ -156,7 +216,7 @@ class DatasetTask:
         try:
             row = rows[index]
         except UnicodeDecodeError:
-            raise UserError(f"row {index} of {self.config.path} holds text that is not UTF-8: mend that row.") from None
+            raise UserError(f"row {index} of {self.config.path} holds text that is not UTF-8: fix that row.") from None
         values = {role: row[column] for role, column in self.columns.items()}
         images = load_images(
             values.get("images"),
@@ -168,7 +228,7 @@ class DatasetTask:
         name = values.get("id")
         prompt = self.student_prompt(values["prompt"], images, f"row {index} of {self.config.path}")
         return Example(
-            id=str(index if name is None else name),
+            id=str(index if is_missing(name) else name),
             prompt=prompt,
             answer=answer_text(values["answer"]),
             solution=answer_text(values.get("solution")),

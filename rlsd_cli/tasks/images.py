@@ -4,55 +4,90 @@ from __future__ import annotations
 
 import base64
 import io
-import math
+import re
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.records.missing import is_missing
+from rlsd_cli.tasks.pixels import as_rgb, fitted, size_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 # What PIL, base64 and the file system raise for a bad image.
-BROKEN = (OSError, ValueError, TypeError, AttributeError, KeyError, IndexError, SyntaxError, EOFError, struct.error)
+BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    ZeroDivisionError,
+)
 BASE64_CHARS = 512  # no path is longer; base64 of an image hardly ever shorter
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.I)
+
+
+class BadPath(ValueError):
+    """A path of an image is of a form that isn't read; the message says which, and what to do."""
 
 
 def as_list(value: Any) -> list[Any]:
     """Return a row's images as a list: none, one or several."""
-    if value is None:
-        return []
-    return [each for each in value if each is not None] if isinstance(value, list | tuple) else [value]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [each for each in values if not is_missing(each)]
 
 
 def inside(folder: Path, name: str) -> Path:
     """Return the file ``name`` of ``folder``. Links in the folder are followed: the hub's cache is made of them.
 
     Raises:
-        ValueError: The name leads out of the folder, or to something that is no plain file.
+        BadPath: The name is an address or absolute, has backslashes or leads out of the folder, or is no plain file's.
     """
+    if _ADDRESS.match(name):
+        scheme = name.split(":", maxsplit=1)[0].lower()
+        advice = "give a path relative to task.data.image_dir" if scheme == "file" else "download the image"
+        raise BadPath(f"its path is an address ({scheme}), and nothing is downloaded: {advice}")
+    if Path(name).is_absolute() or re.match(r"[A-Za-z]:[\\/]", name):
+        raise BadPath("its path is absolute: give it relative to the image folder, task.data.image_dir")
+    if ".." in re.split(r"[\\/]", name):
+        raise BadPath("its path leads out of the image folder by '..': give it relative to task.data.image_dir")
     path = folder / name
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ValueError("its path leads out of the image folder, task.data.image_dir")
     if path.exists() and not path.is_file():
-        raise ValueError("its path is no plain file")
+        raise BadPath("its path is no plain file")
+    if "\\" in name and not path.exists():
+        raise BadPath("its path has backslashes: write it with slashes")
     return path
 
 
-def read(value: Any, folder: Path) -> Image:
-    """Return the PIL image behind a value of an image column; raises what PIL raises."""
+def opened(value: Any, folder: Path) -> Image:
+    """Return the PIL image behind a value of an image column, its pixels not read; raises what PIL raises."""
     from PIL import Image
 
     if isinstance(value, Image.Image):
         return value
     if isinstance(value, dict):  # the hub's storage: {"bytes": …, "path": …}
-        return read(value["bytes"] if value.get("bytes") is not None else value["path"], folder)
+        stored = value.get("bytes") if value.get("bytes") is not None else value.get("path")
+        if stored is None:
+            raise BadPath("it has neither bytes nor a path: give {'bytes': …} or {'path': …}")
+        return opened(stored, folder)
     if isinstance(value, str):
-        if value.startswith("data:") or len(value) > BASE64_CHARS:
-            value = base64.b64decode(value.split(",", 1)[-1], validate=True)
-        else:
-            value = inside(folder, value).read_bytes()
+        if not value.startswith("data:") and len(value) <= BASE64_CHARS:
+            return Image.open(inside(folder, value))
+        value = base64.b64decode(value.split(",", 1)[-1], validate=True)
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise BadPath(f"it is {type(value).__name__}, and neither bytes nor a path")
     return Image.open(io.BytesIO(value))
 
 
@@ -62,23 +97,37 @@ def named(item: Any) -> str:
     return f"the image {path}" if isinstance(path, str) and len(path) <= BASE64_CHARS else "an image"
 
 
-def fit(image: Image, min_pixels: int | None, max_pixels: int | None) -> Image:
-    """Return ``image`` scaled, its shape kept, so that width times height lies within the bounds."""
-    pixels = image.width * image.height
-    bound = (
-        max_pixels if max_pixels and pixels > max_pixels else min_pixels if min_pixels and pixels < min_pixels else 0
-    )
-    if not bound:
-        return image
-    rounded = math.floor if bound == max_pixels else math.ceil
-    scale = math.sqrt(bound / pixels)
-    return image.resize((max(1, rounded(image.width * scale)), max(1, rounded(image.height * scale))))
+@contextmanager
+def told(item: Any, where: str) -> Iterator[None]:
+    """Turn whatever goes wrong with an image into a sentence that names it and its row."""
+    from PIL import UnidentifiedImageError
+    from PIL.Image import DecompressionBombError, DecompressionBombWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DecompressionBombWarning)
+            yield
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{where} names the image {error.filename}, which does not exist: put it there, or set task.data.image_dir."
+        ) from None
+    except BadPath as error:
+        raise UserError(f"{named(item)} of {where} cannot be read: {error}.") from None
+    except (DecompressionBombError, DecompressionBombWarning):
+        raise UserError(
+            f"{named(item)} of {where} has more pixels than a picture may have: scale it down or drop that row."
+        ) from None
+    except BROKEN as error:
+        # PIL's own words for "no picture" are an object's address.
+        known = not isinstance(error, UnidentifiedImageError)
+        reason = " ".join(str(error).split())[:120].rstrip(".") if known else "no picture that PIL knows"
+        raise UserError(f"{named(item)} of {where} cannot be read ({reason}): repair or drop that row.") from None
 
 
 def load_images(
     value: Any, folder: Path, where: str, min_pixels: int | None = None, max_pixels: int | None = None
 ) -> tuple[Image, ...]:
-    """Return a row's images in RGB.
+    """Return a row's images in RGB, as `as_rgb` makes them.
 
     Args:
         value: None, an image, or a list of images: PIL, bytes, {"bytes", "path"}, a path, or base64 text.
@@ -90,21 +139,25 @@ def load_images(
     Raises:
         UserError: An image is missing or unreadable.
     """
-    from PIL import UnidentifiedImageError
-    from PIL.Image import DecompressionBombError
-
     images = []
     for item in as_list(value):
-        try:
-            images.append(fit(read(item, folder).convert("RGB"), min_pixels, max_pixels))
-        except FileNotFoundError as error:
-            raise UserError(
-                f"{where} names the image {error.filename}, which does not exist: "
-                "put it there, or set task.data.image_dir."
-            ) from None
-        except (*BROKEN, DecompressionBombError) as error:
-            # PIL's own words for "no picture" are an object's address.
-            known = not isinstance(error, UnidentifiedImageError)
-            reason = " ".join(str(error).split())[:120].rstrip(".") if known else "no picture that PIL knows"
-            raise UserError(f"{named(item)} of {where} cannot be read ({reason}): repair or drop that row.") from None
+        with told(item, where), opened(item, folder) as stored:
+            image = as_rgb(stored)
+            size = fitted(image.size, min_pixels, max_pixels)
+            images.append(image if size == image.size else image.resize(size))
     return tuple(images)
+
+
+def image_sizes(
+    value: Any, folder: Path, where: str, min_pixels: int | None = None, max_pixels: int | None = None
+) -> list[tuple[int, int]]:
+    """Return (width, height) of each image that `load_images` would return; only the headers of files are read.
+
+    Raises:
+        UserError: An image is missing, or its header unreadable.
+    """
+    sizes = []
+    for item in as_list(value):
+        with told(item, where), opened(item, folder) as image:
+            sizes.append(fitted(size_of(image), min_pixels, max_pixels))
+    return sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from datasets import Dataset
@@ -9,6 +10,8 @@ from datasets import Dataset
 from rlsd_cli.config.run import RunConfig
 from rlsd_cli.models.images import require_vision
 from rlsd_cli.models.limits import check_rewards
+from rlsd_cli.models.processors import takes_images
+from rlsd_cli.models.shapes import Shapes
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task, Verdict
 from rlsd_cli.tasks.messages import as_text, without_images
 
@@ -41,6 +44,27 @@ def training_set(config: RunConfig, task: Task, takes_images: bool = False) -> D
     dataset = Dataset.from_dict({"index": list(range(count))}).with_transform(rows)
     dataset[0]  # so that unreadable questions are told before training
     return dataset
+
+
+def check_images(config: RunConfig, task: Task, processing: Any, say: Callable[[str], None]) -> None:
+    """Look at the images of all questions of a run, by their headers, before anything is sampled.
+
+    Raises:
+        UserError: An image is missing or broken, the model can't read its shape, or the model reads text only.
+    """
+    from rlsd_cli.tasks.dataset import DatasetTask
+
+    if not isinstance(task, DatasetTask):
+        return
+    reads = takes_images(processing)
+    shapes = Shapes(processing.image_processor) if reads else None
+
+    def check(sizes: list[tuple[int, int]], where: str) -> None:
+        require_vision(reads, tuple(sizes), config.model.path)
+        if shapes:
+            shapes.check(sizes, where)
+
+    task.check_images(config.seed, config.train.steps * config.train.prompts_per_step, check, say)
 
 
 def columns_of(examples: list[Example], takes_images: bool, model: str) -> dict[str, list[Any]]:

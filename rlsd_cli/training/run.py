@@ -171,7 +171,7 @@ def build_trainer(
     from rlsd_cli.tasks.load import load_task
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
     from rlsd_cli.training.context import RunContext
-    from rlsd_cli.training.data import training_set
+    from rlsd_cli.training.data import check_images, training_set
     from rlsd_cli.training.preflight import check_machine
     from rlsd_cli.training.probe import Probe
     from rlsd_cli.training.references import check_references
@@ -185,6 +185,7 @@ def build_trainer(
     if warning := check_references(config, arm, task):
         say(warning)
     tokenizer = load_tokenizer(config.model.path)
+    on_main(lambda: check_images(config, task, tokenizer, say))
     dataset = training_set(config, task, takes_images(tokenizer))
     check_chat(tokenizer, task.train_example(config.seed, 0).prompt, config.model.path)
     context = RunContext(

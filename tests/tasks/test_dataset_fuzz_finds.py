@@ -16,8 +16,8 @@ def test_json_that_is_not_of_objects_is_refused_with_its_line(tmp_path, content)
         DatasetTask(DataConfig(path=str(path)))
 
 
-@pytest.mark.parametrize(("damaged", "words"), [("prompt", "row 0 of .* not UTF-8"), ("answer", "column 'answer' of")])
-def test_text_of_a_parquet_file_that_is_not_utf8_is_named(tmp_path, damaged, words):
+@pytest.mark.parametrize("damaged", ["prompt", "answer"])
+def test_text_of_a_parquet_file_that_is_not_utf8_is_named(tmp_path, damaged):
     path = tmp_path / "data.parquet"
     frame = pd.DataFrame({"prompt": ["PROMPT-TEXT"] * 2, "answer": ["ANSWER-TEXT"] * 2})
     frame.to_parquet(path, index=False, compression=None, write_statistics=False)
@@ -26,7 +26,7 @@ def test_text_of_a_parquet_file_that_is_not_utf8_is_named(tmp_path, damaged, wor
             f"{damaged.upper()}-TEXT".encode(), f"{damaged.upper()}-T\xff".encode("latin-1") + b"XT"
         )
     )
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=f"row 0 of .* not UTF-8, in column '{damaged}'"):
         DatasetTask(DataConfig(path=str(path), held_out=0)).train_example(0, 0)
 
 

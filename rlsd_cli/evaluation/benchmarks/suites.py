@@ -80,7 +80,7 @@ def load_suite(
                 prompt=append_text(messages, ending) if ending else messages,
                 answer=question.answer,
                 images=images_of(messages),
-                meta={**question.meta, "benchmark": name},
+                meta={**question.meta, "benchmark": name, "row": index},
             )
         )
     if all(example.answer.strip() in NO_ANSWER for example in examples):
