@@ -170,7 +170,7 @@ def test_an_image_path_that_leads_out_is_refused(tmp_path, name):
     Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
     folder = tmp_path / "images"
     folder.mkdir()
-    with pytest.raises(UserError, match="leads out of the image folder|is absolute"):
+    with pytest.raises(UserError, match=r"leads out of the image folder|is absolute"):
         load_images(name.format(absolute=tmp_path / "a.png"), folder, "row 0 of x")
 
 
