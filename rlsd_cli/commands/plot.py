@@ -41,6 +41,12 @@ def plot(
     style: Annotated[
         Literal["paper", "slides"], typer.Option(help="8 points at column width, or larger.", rich_help_panel=OUTPUT)
     ] = "paper",
+    literature: Annotated[
+        bool,
+        typer.Option(
+            help="Draw what others have published about the arms, the given runs beside it.", rich_help_panel=WHAT
+        ),
+    ] = False,
     credit: Annotated[
         Path | None,
         typer.Option(metavar="RUN_DIR", help="Show this run's token credit in the terminal.", rich_help_panel=CREDIT),
@@ -66,9 +72,15 @@ def plot(
     Examples:
       rlsd plot runs/micro --output-dir results/micro
       rlsd plot runs/micro --figure fig3a --figure table2 --format pdf,svg
+      rlsd plot --literature
       rlsd plot --credit runs/micro/rlsd/seed-0 --prompt 3
       rlsd plot --credit runs/micro/rlsd/seed-0 --planted 400
     """
+    if literature:
+        if figure or credit is not None:
+            raise UserError("--literature draws one picture and its table: leave --figure and --credit out.")
+        draw_literature(run_dirs or [], output_dir or Path("results/literature"), formats, style)
+        return
     if credit is not None:
         if run_dirs:
             raise UserError("give either run directories or --credit RUN_DIR, not both.")
@@ -84,6 +96,25 @@ def plot(
     if not run_dirs:
         raise UserError("name at least one run directory, such as runs/micro, or use --credit RUN_DIR.")
     draw_all(run_dirs, figure or [], output_dir, formats, style)
+
+
+def draw_literature(run_dirs: list[Path], output: Path, formats: str, style: Literal["paper", "slides"]) -> None:
+    """Write the forest plot and the table of published contrasts, with the runs beside them where some are given."""
+    from rlsd_cli.report.comparison import compare
+    from rlsd_cli.report.figures.forest import forest
+    from rlsd_cli.report.literature import literature_table
+    from rlsd_cli.report.render import check_formats, write_table
+    from rlsd_cli.report.runs import find_runs
+    from rlsd_cli.report.style import save, styled
+
+    suffixes = check_formats(formats)
+    with styled(style):
+        picture = forest(compare(find_runs(run_dirs)) if run_dirs else None)
+        written = save(picture.figure, output / "literature", suffixes)
+    for reason in picture.left_out:
+        typer.echo(f"literature: {reason}", err=True)
+    for path in written + write_table(literature_table(), output):
+        typer.echo(path)
 
 
 def draw_all(

@@ -141,11 +141,15 @@ def _figure(name: str, comparison: Comparison, output: Path, formats: Sequence[s
     return Shown(name, picture.caption, files, partly=picture.left_out)
 
 
-def _table(name: str, comparison: Comparison, output: Path) -> Shown:
-    table = TABLES[name](comparison)
+def write_table(table: Table, output: Path) -> list[Path]:
+    """Write a table as Markdown, LaTeX and CSV; return the files."""
     files = []
     for suffix, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
-        path = output / f"{name}.{suffix}"
-        write_text(path, text)
-        files.append(path)
-    return Shown(name, table.caption, files, table)
+        files.append(output / f"{table.name}.{suffix}")
+        write_text(files[-1], text)
+    return files
+
+
+def _table(name: str, comparison: Comparison, output: Path) -> Shown:
+    table = TABLES[name](comparison)
+    return Shown(name, table.caption, write_table(table, output), table)
