@@ -49,7 +49,7 @@ def test_a_file_with_a_broken_contrast_is_refused_in_one_sentence(tmp_path, chan
 def test_our_difference_is_a_row_of_its_own_below_the_published_ones(tmp_path):
     for method in ("grpo", "rlsd"):
         for seed in (0, 1, 2):
-            write_run(tmp_path, method, seed=seed)
+            write_run(tmp_path / method / f"seed-{seed}", method, seed=seed)
     with styled("paper"):
         without, beside = forest(), forest(compare(find_runs([tmp_path])))
     rows = [[label.get_text() for label in p.figure.axes[0].get_yticklabels()] for p in (without, beside)]

@@ -55,11 +55,11 @@ def forest(comparison: Comparison | None = None, path: Path | None = None) -> Pi
                 if previous is not None:
                     axes.axhline(place - 0.5, color="#BBBBBB", linewidth=0.6)
                 axes.text(
-                    0.99,
+                    1.01,
                     place - 0.05,
                     each.domain,
                     transform=axes.get_yaxis_transform(),
-                    ha="right",
+                    ha="left",
                     va="center",
                     fontsize=points(5.2),
                     style="italic",
