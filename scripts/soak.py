@@ -32,7 +32,7 @@ os.environ["PYTHONWARNINGS"] = "ignore:resource_tracker"  # killed processes giv
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rlsd_cli.arms import ARMS  # noqa: E402
+from rlsd_cli.arms import ARMS, load_arm  # noqa: E402
 from rlsd_cli.runs.checkpoints import checkpoints, is_complete  # noqa: E402
 from rlsd_cli.runs.directory import RunDir  # noqa: E402
 
@@ -44,7 +44,8 @@ SETTINGS = (
     *("train.keep_checkpoints=2", "train.max_completion_tokens=16", "train.learning_rate=1e-3", "train.threads=1"),
     *("log.probe_every=3", "log.probe_prompts=2", "log.probe_group=2"),
 )
-PRELOAD = ["rlsd_cli.training.run", "rlsd_cli.training.probe", "pandas", "pyarrow.parquet", *ARMS.values()]
+TRAINERS = sorted({load_arm(name).trainer.partition(":")[0] for name in ARMS})
+PRELOAD = ["rlsd_cli.training.run", "rlsd_cli.training.probe", "pandas", "pyarrow.parquet", *TRAINERS]
 
 
 @dataclass

@@ -1,17 +1,18 @@
-"""The arms: one file each, and one line here. See docs/adding-an-arm.md."""
+"""The arms: one file each, and one line here; or a module of one's own. See docs/adding-an-arm.md."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+import importlib.util
+import os
+import sys
 
-from rlsd_cli.config.layers import Section, nearest
+from rlsd_cli.arms.options import DivergenceOptions, NoOptions, Objective, Schedule
+from rlsd_cli.arms.record import Arm, Look, View, look_of
+from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
 
-if TYPE_CHECKING:
-    from rlsd_cli.training.context import RunContext
+__all__ = ["ARMS", "Arm", "DivergenceOptions", "Look", "NoOptions", "Objective", "Schedule", "View", "look_of"]
 
 ARMS = {
     "sft": "rlsd_cli.arms.sft",
@@ -24,39 +25,9 @@ ARMS = {
 }
 
 
-class NoOptions(Section):
-    """The objective of an arm that has no options of its own."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What the suite knows of an arm.
-
-    Attributes:
-        name: The value of ``--method``.
-        summary: The objective in one line.
-        data: Whose tokens are trained on.
-        direction: Who decides whether a token becomes more or less probable.
-        options: The pydantic section that ``objective`` must satisfy.
-        trainer: A function of a `RunContext` that returns a ready trainer.
-        defaults: Configuration that the arm's source prescribes, below presets.
-        needs_teacher: Whether the arm runs a teacher's pass.
-        learns_solutions: Whether the arm trains on the reference solutions themselves.
-        teacher: Who the teacher is, where ``teacher.source`` does not say it.
-        reference: What is privileged, where ``teacher.reference`` does not say it.
-    """
-
-    name: str
-    summary: str
-    data: Literal["on-policy", "off-policy"]
-    direction: Literal["environment", "teacher", "both"]
-    trainer: Callable[[RunContext], Any]
-    options: type[Section] = NoOptions
-    defaults: dict[str, Any] = field(default_factory=dict)
-    needs_teacher: bool = True
-    learns_solutions: bool = False
-    teacher: str = ""
-    reference: str = ""
+def is_outside(name: str) -> bool:
+    """Tell whether a method names a module of the user's own: ``package.module`` that holds an ``ARM``."""
+    return name not in ARMS and "." in name
 
 
 def check_method(name: str) -> None:
@@ -65,15 +36,43 @@ def check_method(name: str) -> None:
     Raises:
         UserError: There is no such arm.
     """
-    if name not in ARMS:
-        raise UserError(f"there is no method '{name[:100]}'{nearest(name, ARMS)}; methods: {', '.join(ARMS)}.")
+    if name in ARMS:
+        return
+    if not (is_outside(name) and all(part.isidentifier() for part in name.split("."))):
+        raise UserError(
+            f"there is no method '{name[:100]}'{nearest(name, ARMS)}; methods: {', '.join(ARMS)}, "
+            "or a module of your own, as package.module."
+        )
 
 
 def load_arm(name: str) -> Arm:
-    """Return the arm ``name``; only its own module is imported, which takes seconds the first time.
+    """Return the arm ``name``; of a module of one's own, only where the user names it: its code is run.
 
     Raises:
-        UserError: There is no such arm.
+        UserError: There is no such arm, or the module can't be imported or holds none.
     """
     check_method(name)
-    return importlib.import_module(ARMS[name]).ARM
+    return importlib.import_module(ARMS[name]).ARM if name in ARMS else _outside(name)
+
+
+def built_in(name: str) -> Arm | None:
+    """Return the arm ``name`` if it is one of the package's, else None; for readers of strangers' files."""
+    return load_arm(name) if name in ARMS else None
+
+
+def _outside(name: str) -> Arm:
+    """Import an arm from PYTHONPATH, the installed packages or the working directory."""
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        arm = getattr(importlib.import_module(name), "ARM", None)
+    except Exception as error:
+        raise UserError(
+            f"the method '{name[:100]}' can't be imported ({type(error).__name__}: {error}): "
+            "give a module of the working directory, of PYTHONPATH or of an installed package."
+        ) from error
+    if not isinstance(arm, Arm):
+        raise UserError(
+            f"the module '{name}' holds no arm: it needs ARM = rlsd_cli.arms.Arm(…), see docs/adding-an-arm.md."
+        )
+    return arm

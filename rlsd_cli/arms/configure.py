@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsd_cli.arms import ARMS, check_method, load_arm
-from rlsd_cli.config.layers import merge, nearest, validated
+from rlsd_cli.config.layers import merge, nearest, read_yaml, validated
 from rlsd_cli.config.run import RunConfig
 from rlsd_cli.errors import UserError
 
@@ -35,6 +35,22 @@ def preset_file(preset: str, method: str) -> Path:
     return folder / f"{method}.yaml"
 
 
+def preset_layer(preset: str, method: str) -> dict[str, Any]:
+    """Return a preset's settings for a method.
+
+    An arm that no preset knows, such as one of the user's own, takes those of the arm that it names as ``like``:
+    task, model and training, and its own defaults for the teacher and the objective.
+
+    Raises:
+        UserError: As `preset_file`.
+    """
+    check_method(method)
+    if any(presets_dir().glob(f"*/{method}.yaml")):
+        return read_yaml(preset_file(preset, method))
+    layer = read_yaml(preset_file(preset, load_arm(method).like))
+    return {key: value for key, value in layer.items() if key not in ("teacher", "objective")} | {"method": method}
+
+
 def build(layers: Iterable[Mapping[str, Any]], source: str = "the configuration") -> RunConfig:
     """Merge layers into a RunConfig, the arm's objective included.
 
@@ -58,6 +74,8 @@ def describes(stored: Mapping[str, Any], config: RunConfig) -> bool:
 
     So a run made before a setting existed is still the same run, and so is one that reports elsewhere.
     """
+    if stored.get("method") != config.method:  # no arm is imported because a file names it
+        return False
     try:
         return build([stored]).without_places() == config.without_places()
     except UserError:

@@ -5,15 +5,15 @@ Inherited from TRL as it is; source: arXiv 2402.03300, with the paper's clip ran
 
 from __future__ import annotations
 
-from rlsd_cli.arms import Arm
-from rlsd_cli.training.rollout import RolloutTrainer
+from rlsd_cli.arms import Arm, Look
 
 ARM = Arm(
     name="grpo",
     summary="A = (R − μ)/σ for every token of a completion",
     data="on-policy",
     direction="environment",
-    trainer=RolloutTrainer,
-    needs_teacher=False,
-    reference="–",
+    look=Look(title="GRPO", colour="#000000", line=(5, 1.5), marker="s"),
+    source="arXiv 2402.03300",
+    docs="docs/arms.md#grpo",
+    trainer="rlsd_cli.training.rollout:RolloutTrainer",
 )

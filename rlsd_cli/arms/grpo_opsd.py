@@ -8,8 +8,7 @@ coefficient; α = 1, both at their own scale, is our choice (docs/arms.md).
 
 from __future__ import annotations
 
-from rlsd_cli.arms import Arm
-from rlsd_cli.training.distillation import DistillationTrainer, DivergenceOptions
+from rlsd_cli.arms import Arm, DivergenceOptions, Look, View
 
 
 class Options(DivergenceOptions):
@@ -23,7 +22,11 @@ ARM = Arm(
     summary="GRPO's loss + α · OPSD's divergence",
     data="on-policy",
     direction="both",
-    trainer=DistillationTrainer,
+    look=Look(title="GRPO+OPSD", colour="#CC79A7", line=(6, 1.5, 1, 1.5), marker="X"),
+    source="arXiv 2604.03128",
+    docs="docs/arms.md#grpo_opsd",
     options=Options,
     defaults={"teacher": {"source": "online", "reference": "solution"}},
+    views={"teacher": View("reference")},
+    trainer="rlsd_cli.training.distillation:DistillationTrainer",
 )

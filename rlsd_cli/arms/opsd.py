@@ -9,15 +9,18 @@ vocabulary, top-k and tail, teacher's top-1, student's top-1; an upper bound for
 
 from __future__ import annotations
 
-from rlsd_cli.arms import Arm
-from rlsd_cli.training.distillation import DistillationTrainer, DivergenceOptions
+from rlsd_cli.arms import Arm, DivergenceOptions, Look, View
 
 ARM = Arm(
     name="opsd",
     summary="a divergence to the same model with the reference in its prompt",
     data="on-policy",
     direction="teacher",
-    trainer=DistillationTrainer,
+    look=Look(title="OPSD", colour="#D55E00", line=(1.2, 0.9), marker="^"),
+    source="arXiv 2601.18734",
+    docs="docs/arms.md#opsd",
     options=DivergenceOptions,
     defaults={"teacher": {"source": "online", "reference": "solution"}},
+    views={"teacher": View("reference")},
+    trainer="rlsd_cli.training.distillation:DistillationTrainer",
 )

@@ -16,9 +16,6 @@ def arms() -> None:
         table.add_column(column, no_wrap=column == "method")
     for name in ARMS:
         arm = load_arm(name)
-        settings = TeacherConfig.model_validate(arm.defaults.get("teacher", {}))
-        teacher, reference = (arm.teacher or settings.source, arm.reference or settings.reference)
-        if not arm.needs_teacher:
-            teacher = "–"
-        table.add_row(name, arm.data, arm.direction, teacher, reference, arm.summary)
+        settings = TeacherConfig.model_validate(arm.defaults.get("teacher", {})).model_dump()
+        table.add_row(name, arm.data, arm.direction, *arm.teacher_and_reference(settings), arm.summary)
     Console().print(table)

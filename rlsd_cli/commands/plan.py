@@ -55,7 +55,7 @@ def plan(
     if config is not None:
         layer = layers.read_yaml(config)
     elif preset is not None:
-        layer = layers.read_yaml(configure.preset_file(preset, method))
+        layer = configure.preset_layer(preset, method)
     sets = [layers.parse_assignment(text) for text in assignments or []]
     if layer.get("task", {}).get("name") == "dataset":  # which questions they are matters to no plan
         layer = layers.merge({"task": {"data": {"path": "questions"}}}, layer)

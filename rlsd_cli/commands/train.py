@@ -59,7 +59,7 @@ def train(
         layer, source = layers.read_yaml(config), str(config)
     else:
         chosen = method or "rlsd"
-        layer, source = layers.read_yaml(configure.preset_file(preset, chosen)), f"preset '{preset}'"
+        layer, source = configure.preset_layer(preset, chosen), f"preset '{preset}'"
     sets = [layers.parse_assignment(text) for text in assignments or []]
     resolved = configure.build([layer, flags, *sets], source if not sets else f"{source} with --set")
     path = output_dir or Path("runs") / (config.stem if config else preset) / resolved.name / f"seed-{resolved.seed}"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from rlsd_cli.arms import configure
+from rlsd_cli.arms import configure, load_arm
 from rlsd_cli.config import layers
 from rlsd_cli.config.layers import Section
 from rlsd_cli.config.run import BASE, RunConfig
@@ -119,7 +119,7 @@ def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Pat
     settings = layers.merge(sweep.set, entry.set)
     if entry.label:
         settings = {"label": entry.label, **settings}
-    preset = layers.read_yaml(configure.preset_file(sweep.preset, entry.method))
+    preset = configure.preset_layer(sweep.preset, entry.method)
     config = configure.build([preset, {"method": entry.method, "seed": seed}, settings], f"the run '{label}'")
     sets = [part for text in assignments(settings) for part in ("--set", text)]
     train = (
@@ -133,7 +133,7 @@ def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Pat
         train=train,
         evaluate=("rlsd", "eval", str(path), *evaluation(sweep, config)),
         audit=("rlsd", "leakage-audit", str(path)),
-        blame=measurement(sweep, path) if entry.method == "rlsd" else (),
+        blame=measurement(sweep, path) if load_arm(entry.method).blame else (),
     )
 
 

@@ -50,7 +50,7 @@ def run_pairs(config: RunConfig, found: list[tuple[int, Path]]) -> Iterator[Pair
     Raises:
         UserError: The teacher is an external model, or the initial model is not the one the run started from.
     """
-    from rlsd_cli.arms import load_arm
+    from rlsd_cli.arms import built_in
     from rlsd_cli.models.load import load_model
     from rlsd_cli.runs.checkpoints import TEACHER_FILE
 
@@ -70,7 +70,8 @@ def run_pairs(config: RunConfig, found: list[tuple[int, Path]]) -> Iterator[Pair
             "that the run started from: use the rlsd version that trained it, or train again."
         )
     yield Pair(0, initial, initial)
-    source = config.teacher.source if load_arm(config.method).needs_teacher else "online"
+    arm = built_in(config.method)
+    source = config.teacher.source if arm is None or arm.needs_teacher else "online"
     for step, path in found:
         student = load(str(path))
         if source == "online":

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from rlsd_cli.config.layers import Section
-from rlsd_cli.divergences import Support, divergence
+from rlsd_cli.divergences import divergence
 from rlsd_cli.objectives import sequence_mean
 from rlsd_cli.training.sharded import unshard_root
 from rlsd_cli.training.shared_prompt import can_share, read_prompts_once
@@ -20,17 +18,6 @@ from rlsd_cli.training.teacher_pass import TeacherTrainer
 
 # Logits of a chunk: 2^24 float32 numbers are 64 MB, for the student and for the teacher each.
 CHUNK_ELEMENTS = 2**24
-
-
-class DivergenceOptions(Section):
-    """The objective of a distilling arm."""
-
-    support: Support = "full"
-    beta: Annotated[float, Field(ge=0, le=1, description="0 forward KL, 1 reverse KL, between: JSD")] = 0.0
-    top_k: Annotated[int, Field(ge=1)] = 100
-    entry_clip: Annotated[float, Field(gt=0)] | None = None
-    policy_weight: Annotated[float, Field(ge=0, description="weight of GRPO's loss")] = 0.0
-    distillation_weight: Annotated[float, Field(ge=0, description="weight of the divergence, α")] = 1.0
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def check_references(config: RunConfig, arm: Arm, task: Task) -> str:
                 f"{arm.name} learns reference solutions, and {missing} of {total} questions have none: "
                 "set task.data.columns.solution, or drop these questions."
             )
-    if not arm.needs_teacher or arm.reference:
+    if not arm.uses_reference:
         return ""
     kind = config.teacher.reference
     missing, total = missing_references(task, kind, config.seed)

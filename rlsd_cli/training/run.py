@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlsd_cli.arms import configure
+from rlsd_cli.arms import configure, load_arm
 from rlsd_cli.config.run import RunConfig, dump
 from rlsd_cli.errors import UserError
 from rlsd_cli.models.libraries import quiet_libraries
@@ -163,7 +163,6 @@ def build_trainer(
     """
     from transformers import PrinterCallback, set_seed
 
-    from rlsd_cli.arms import load_arm
     from rlsd_cli.models.limits import check_chat
     from rlsd_cli.models.load import load_model, load_tokenizer
     from rlsd_cli.models.lora import trainable
@@ -197,7 +196,7 @@ def build_trainer(
         dataset=dataset,
     )
     set_places(config, run_dir)
-    trainer = arm.trainer(context)
+    trainer = arm.load_trainer()(context)
     trainer.remove_callback(PrinterCallback)
     trainer.args.logging_nan_inf_filter = False  # it would log a finite loss in the place of NaN
     timer = getattr(trainer, "timer", StepTimer())  # TRL's own trainers have none
@@ -237,6 +236,7 @@ def begin(config: RunConfig, run_dir: RunDir, step: int) -> None:
         provenance = read_object(run_dir.provenance_file)
     if not isinstance(provenance.get("attempts"), list):
         raise UserError(f"{run_dir.provenance_file} is damaged: restore it, or remove it and go on with --resume.")
+    provenance["arm"] = load_arm(config.method).card()
     provenance["attempts"].append({**attempt(), "from_step": step})
     write_json(run_dir.provenance_file, provenance)
     run_dir.discard_after(step)

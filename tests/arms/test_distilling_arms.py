@@ -4,10 +4,10 @@ import pytest
 import torch
 from trainers import history, one_batch, plain_logits, reward_even_length
 
-from rlsd_cli.arms.sdpo import successful_siblings
 from rlsd_cli.divergences import divergence
 from rlsd_cli.errors import UserError
 from rlsd_cli.training import distillation
+from rlsd_cli.training.sdpo import successful_siblings
 
 VARIANTS = [
     {},
