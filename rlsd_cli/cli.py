@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from rlsd_cli import __version__
+from rlsd_cli import __version__, crash
 from rlsd_cli.commands import arms, leakage_audit, plan, plot, push, sweep, theory, train
 from rlsd_cli.commands import eval as evaluation
 from rlsd_cli.errors import UserError
+
+STOPPED = 130  # exit code of what Ctrl-C ended: 128 + SIGINT
+
+
+class Interruptible(TyperGroup):
+    """A group of commands that says by its exit code that Ctrl-C ended it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("rlsd: stopped.", err=True)
+            raise typer.Exit(STOPPED) from None
+
 
 app = typer.Typer(
     name="rlsd",
@@ -19,6 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    cls=Interruptible,
     rich_markup_mode="rich",
 )
 
@@ -56,13 +74,24 @@ def harmless(text: str) -> str:
 
 
 def main() -> None:
-    """Run the command line; a `UserError` becomes one sentence on stderr and exit code 2."""
+    """Run the command line; whatever goes wrong is one sentence on stderr and an exit code.
+
+    2 says that a person can put it right, 1 that the fault is ours or a library's, 130 that Ctrl-C ended it.
+    """
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         app()
     except UserError as error:
-        typer.echo(f"rlsd: {harmless(str(error))}", err=True)
-        sys.exit(2)
+        if crash.debugging():
+            traceback.print_exc()
+        sentence, code = str(error), 2
     except BrokenPipeError:
         # `rlsd plot … | head` closes the pipe early: not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:
+        sentence, code = crash.report(error, command)
+    else:
+        return
+    typer.echo(f"rlsd: {harmless(sentence)}", err=True)
+    sys.exit(code)

@@ -35,7 +35,8 @@ def sweep(
     from rich.live import Live
 
     from rlsd_cli.sweep.launch import jobs_of, launch
-    from rlsd_cli.sweep.plan import plan, read_sweep, shell_line
+    from rlsd_cli.sweep.plan import plan, read_sweep
+    from rlsd_cli.sweep.shell import shell_line
 
     settings = read_sweep(file)
     runs = plan(settings, output_dir, seed)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rlsd_cli.config.layers import Section
 
@@ -42,7 +42,7 @@ NEEDED = ("prompt", "answer", "images")  # a layout's other columns are used whe
 class DataConfig(Section):
     """A data set as a task (docs/data.md)."""
 
-    path: str = Field(default="", description="a parquet, JSON or JSONL file, a directory, or a hub id")
+    path: str = Field(default="", description="a file, a folder, or a hub id (docs/data.md)")
     split: str = "train"
     subset: str | None = Field(default=None, description="a configuration of a hub data set")
     layout: LayoutName = "plain"
@@ -63,3 +63,9 @@ class DataConfig(Section):
         default="accuracy", description="composite: 0.9 accuracy + 0.1 format"
     )
     max_completion_tokens: Annotated[int, Field(ge=1)] = 4096
+
+    @field_validator("instruction", mode="before")
+    @classmethod
+    def none_is_empty(cls, value: Any) -> Any:
+        """A line ``instruction:`` without a value asks for none."""
+        return "" if value is None else value

@@ -27,6 +27,12 @@ class GymConfig(Section):
     )
     max_completion_tokens: Annotated[int, Field(ge=1)] = 64
 
+    @field_validator("instruction", mode="before")
+    @classmethod
+    def none_is_empty(cls, value: Any) -> Any:
+        """A line ``instruction:`` without a value asks for none."""
+        return "" if value is None else value
+
     @field_validator("open_book")
     @classmethod
     def check_places(cls, value: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.config.run import BASE
+from rlsd_cli.crash import CRASH_FILE, remember_run
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.chunks import Parts
 from rlsd_cli.generation.engine import Engine, EngineName, EngineOptions
@@ -213,7 +214,7 @@ def base_run(path: Path, model: str, task: TaskConfig | None, dtype: str | None 
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: give a directory with --output-dir.")
     # One that was killed while it was made holds no more than these.
-    unfinished = {run_dir.config_file.name, run_dir.provenance_file.name}
+    unfinished = {run_dir.config_file.name, run_dir.provenance_file.name, CRASH_FILE}
     if path.is_dir() and not {child.name for child in path.iterdir()} <= unfinished:
         run_dir = RunDir.open(path)
         # Benchmarks are asked of a model whatever its task is.
@@ -311,6 +312,7 @@ def evaluate_run(
     from rlsd_cli.tasks.load import load_task
 
     run_dir = RunDir.open(path)
+    remember_run(run_dir.path)
     config = RunConfig.model_validate(run_dir.config())
     asked = list(benchmarks)
     if suites or not asked:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from pydantic import Field, ValidationError
 
 from rlsd_cli.arms import configure, load_arm
@@ -59,11 +58,6 @@ class PlannedRun:
         return f"{self.config.name} seed {self.config.seed}" if self.train else self.config.name
 
 
-def shell_line(commands: list[tuple[str, ...]]) -> str:
-    """Return commands as one line for a shell, Slurm, Ray or xargs."""
-    return " && ".join(shlex.join(command) for command in commands)
-
-
 def read_sweep(path: Path) -> SweepFile:
     """Read a sweep file.
 
@@ -83,7 +77,8 @@ def assignments(tree: dict[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, dict):
             texts += assignments(value, f"{prefix}{key}.")
         else:
-            texts.append(f"{prefix}{key}={json.dumps(value)}")
+            text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"))
+            texts.append(f"{prefix}{key}={text.rstrip().removesuffix('...').rstrip()}")
     return texts
 
 

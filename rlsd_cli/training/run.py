@@ -12,6 +12,7 @@ from typing import Any
 
 from rlsd_cli.arms import configure, load_arm
 from rlsd_cli.config.run import RunConfig, dump
+from rlsd_cli.crash import CRASH_FILE, remember_run
 from rlsd_cli.errors import UserError
 from rlsd_cli.models.libraries import quiet_libraries
 from rlsd_cli.runs.directory import RunDir, no_links, read_object, write_json, write_text
@@ -43,7 +44,7 @@ def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
     run_dir = RunDir(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: give a directory with --output-dir.")
-    occupied = path.is_dir() and any(child.name != ".lock" for child in path.iterdir())
+    occupied = path.is_dir() and any(child.name not in (".lock", CRASH_FILE) for child in path.iterdir())
     if not occupied:
         return run_dir
     if not resume:
@@ -85,7 +86,9 @@ def train(
                 held.enter_context(locked(prepare(path, config, resume)))
                 return run_dir.status_file.is_file() and run_dir.status().get("state") == "complete"
 
-            if on_main(claim):
+            claimed = on_main(claim)
+            remember_run(run_dir.path)
+            if claimed:
                 say(f"{run_dir.path} is complete already; nothing to do.")
                 return run_dir
             return _train_locked(config, run_dir, on_step, say)
