@@ -10,23 +10,30 @@ from pathlib import Path
 import pytest
 
 from rlsd_cli import crash
+from rlsd_cli.training.run import prepare
 
 INJECTED = """
 import sys
-import rlsd_cli.training.run as run
+{patched}
 from rlsd_cli.cli import main
 
 def broken(*args, **kwargs):
     {fault}
 
-run._train_locked = broken
+{place} = broken
 sys.argv = ["rlsd", *sys.argv[1:]]
 main()
 """
 
 
-def rlsd(fault, *arguments, cwd, program=INJECTED, **environment):
-    code = program.format(fault=fault)
+# What is made to fail: the reading of a sweep file, which needs no torch; or a training that has its directory.
+SWEEP = ("rlsd_cli.config.layers", "read_yaml", ("sweep", "x.yaml"))
+TRAIN = ("rlsd_cli.training.run", "_train_locked", ("train", "--method", "grpo", "--output-dir", "out"))
+
+
+def rlsd(fault, cwd, where=SWEEP, **environment):
+    module, name, arguments = where
+    code = INJECTED.format(fault=fault, patched=f"import {module} as patched", place=f"patched.{name}")
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
@@ -37,11 +44,8 @@ def rlsd(fault, *arguments, cwd, program=INJECTED, **environment):
     )
 
 
-TRAIN = ("train", "--method", "grpo", "--output-dir", "out")
-
-
 def test_an_unforeseen_failure_is_one_sentence_and_a_file_in_the_run_directory(tmp_path):
-    result = rlsd("raise RuntimeError('kernel\\n\\x1b[31m went away')", *TRAIN, cwd=tmp_path)
+    result = rlsd("raise RuntimeError('kernel\\n\\x1b[31m went away')", cwd=tmp_path, where=TRAIN)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith(
@@ -51,14 +55,15 @@ def test_an_unforeseen_failure_is_one_sentence_and_a_file_in_the_run_directory(t
     told = (tmp_path / "out" / "crash.txt").read_text()
     assert "in broken" in told
     assert "RuntimeError: kernel" in told
-    # The directory is still free for the run.
-    assert "crash.txt" in rlsd("raise KeyError('x')", *TRAIN, cwd=tmp_path).stderr
-    assert (tmp_path / "out" / "crash.txt").read_text().count("Traceback") == 2
+
+
+def test_a_directory_with_nothing_but_a_traceback_is_free_for_a_run(tmp_path, tiny_config):
+    (tmp_path / "crash.txt").write_text("Traceback")
+    assert prepare(tmp_path, tiny_config("grpo"), resume=False).path == tmp_path
 
 
 def test_without_a_run_directory_the_file_is_a_temporary_one(tmp_path):
-    program = INJECTED.replace("run._train_locked", "import rlsd_cli.config.layers as layers; layers.read_yaml")
-    result = rlsd("raise ZeroDivisionError", "sweep", "x.yaml", cwd=tmp_path, program=program)
+    result = rlsd("raise ZeroDivisionError", cwd=tmp_path)
     assert result.returncode == 1
     path = re.search(r"the traceback is in (\S+) ", result.stderr)[1]
     assert path.startswith(str(tmp_path))
@@ -66,32 +71,32 @@ def test_without_a_run_directory_the_file_is_a_temporary_one(tmp_path):
 
 
 def test_debugging_shows_the_traceback_too(tmp_path):
-    result = rlsd("raise RuntimeError('x')", *TRAIN, cwd=tmp_path, RLSD_DEBUG="1")
+    result = rlsd("raise RuntimeError('x')", cwd=tmp_path, RLSD_DEBUG="1")
     assert "Traceback" in result.stderr
     assert result.returncode == 1
-    assert "Traceback" not in rlsd("raise RuntimeError('x')", *TRAIN, cwd=tmp_path, RLSD_DEBUG="0").stderr
+    assert "Traceback" not in rlsd("raise RuntimeError('x')", cwd=tmp_path, RLSD_DEBUG="0").stderr
 
 
 def test_a_user_error_stays_what_it_was(tmp_path):
     fault = "from rlsd_cli.errors import UserError; raise UserError('give another.')"
-    result = rlsd(fault, *TRAIN, cwd=tmp_path)
+    result = rlsd(fault, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (2, "rlsd: give another.\n")
     assert not list(tmp_path.rglob("*crash*"))
 
 
 @pytest.mark.parametrize("fault", ["raise KeyboardInterrupt", "import os, signal; os.kill(os.getpid(), signal.SIGINT)"])
 def test_ctrl_c_has_an_exit_code_of_its_own_and_no_traceback(tmp_path, fault):
-    result = rlsd(fault, *TRAIN, cwd=tmp_path)
+    result = rlsd(fault, cwd=tmp_path)
     assert result.returncode == 128 + signal.SIGINT
     assert result.stderr == "rlsd: stopped.\n"
 
 
 def test_an_exit_code_that_a_library_chose_is_kept(tmp_path):
-    assert rlsd("sys.exit(7)", *TRAIN, cwd=tmp_path).returncode == 7
+    assert rlsd("sys.exit(7)", cwd=tmp_path).returncode == 7
 
 
 def test_a_closed_pipe_is_nobodys_fault(tmp_path):
-    result = rlsd("raise BrokenPipeError", *TRAIN, cwd=tmp_path)
+    result = rlsd("raise BrokenPipeError", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (1, "")
 
 
