@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rlsd_cli.evaluation.benchmarks.evaluate import Request
 
 BENCHMARKS = "Benchmarks"
+SAMPLING = "Sampling"
 ENGINE = "Engine"
 BATCH = {True: 8, False: 200}  # completions at a time: of benchmarks, of a task's suites
 
@@ -93,10 +94,39 @@ def evaluate(
         list[str] | None, typer.Option(help="A suite of the task; repeatable. Default: all, none with --benchmark.")
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Sampled completions per question (k of avg@k).")] = 4,
-    temperature: Annotated[float, typer.Option(min=0.01, help="Of the sampled completions.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(min=0.01, help="Of the sampled completions.", rich_help_panel=SAMPLING)
+    ] = 1.0,
+    top_p: Annotated[
+        float,
+        typer.Option(
+            help="The most probable tokens that together have this probability. 1: all.", rich_help_panel=SAMPLING
+        ),
+    ] = 1.0,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="So many of the most probable tokens. 0: all.", rich_help_panel=SAMPLING)
+    ] = 0,
+    min_p: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Tokens with at least this share of the most probable one's probability. 0: all.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = 0.0,
+    presence_penalty: Annotated[
+        float,
+        typer.Option(
+            min=-2.0,
+            max=2.0,
+            help="Taken off the logits of tokens that the completion already holds, greedy ones too.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = 0.0,
     step: Annotated[int | None, typer.Option(min=1, help="A checkpoint's step. Default: the final model.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions of a suite.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of sampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of sampling.", rich_help_panel=SAMPLING)] = 0,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Budget of a completion. Default: the task's; 4096 for benchmarks.")
     ] = None,
@@ -181,16 +211,15 @@ def evaluate(
         from rlsd_cli.generation.vllm_engine import require_vllm
 
         require_vllm()
-    # Mistakes are told before torch is loaded.
-    run_dir = chosen_run(run_dir, model, output_dir, config, assignments or [], dtype, bool(asked) and not suite)
-    from rlsd_cli.evaluation.benchmarks.evaluate import load
-    from rlsd_cli.evaluation.run import EvalOptions, evaluate_run
-    from rlsd_cli.models.libraries import quiet_libraries
+    from rlsd_cli.evaluation.settings import EvalOptions
 
-    quiet_libraries(threads)
     options = EvalOptions(
         samples=samples,
         temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        presence_penalty=presence_penalty,
         seed=seed,
         limit=limit,
         batch_size=batch_size or BATCH[bool(asked)],
@@ -200,6 +229,13 @@ def evaluate(
         context=context,
         max_new_tokens=max_tokens,
     )
+    # Mistakes are told before torch is loaded.
+    run_dir = chosen_run(run_dir, model, output_dir, config, assignments or [], dtype, bool(asked) and not suite)
+    from rlsd_cli.evaluation.benchmarks.evaluate import load
+    from rlsd_cli.evaluation.run import evaluate_run
+    from rlsd_cli.models.libraries import quiet_libraries
+
+    quiet_libraries(threads)
     with Console(stderr=True).status("evaluating …") as status:
 
         def told(summary: dict[str, Any]) -> None:

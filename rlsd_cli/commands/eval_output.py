@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import typer
 
 from rlsd_cli.runs.directory import jsonable
+from rlsd_cli.statistics.intervals import Interval
 
 
 def percent(value: float, interval: list[float] | None) -> str:
-    """Return '43.5 [36.8, 50.4]' for a share and its interval; without the brackets where there is none."""
-    known = interval is not None and all(map(math.isfinite, interval))
-    return f"{100 * value:.1f}" + (f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval and known else "")
+    """Return '43.5 [36.8, 50.4]' for a share and its interval."""
+    return Interval.of(value, interval).shown(percent=True, digits=1)
 
 
 def table(title: str, first: str, columns: list[str]) -> Any:
@@ -77,7 +76,7 @@ def comparison(found: list[dict[str, Any]], notes: list[str], title: str, as_jso
     from rich.console import Console
 
     for note in notes:
-        typer.echo(f"not made alike: {note}", err=True)
+        typer.echo(f"note: {note}", err=True)
     if as_json:
         typer.echo(json.dumps(jsonable(found), indent=1))
         return

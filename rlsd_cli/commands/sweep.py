@@ -40,7 +40,7 @@ def sweep(
 
     settings = read_sweep(file)
     runs = plan(settings, output_dir, seed)
-    queue = jobs_of(runs, settings.samples)
+    queue = jobs_of(runs)
     if dry_run:
         for job in queue:
             if job.commands:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,40 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs.directory import read_object, write_json, write_parquet
-from rlsd_cli.tasks.messages import as_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rlsd_cli.evaluation.run import Suite
-
-
-def digest(suite: Suite) -> str:
-    """Return what tells a suite's questions from others: a hash of their ids, texts, answers and images' sizes."""
-    told = hashlib.sha256()
-    for example in suite.examples:
-        sizes = [getattr(image, "size", None) for image in example.images]
-        told.update(json.dumps([example.id, as_text(example.prompt), example.answer, sizes]).encode())
-    return told.hexdigest()
-
 
 @dataclass(frozen=True)
 class Parts:
-    """The directory eval/<suite>.parts: a file per finished chunk, and key.json, which says of what."""
+    """The directory eval/…/<suite>.parts: a file per finished chunk, and key.json, which says of what."""
 
     directory: Path
 
     @classmethod
-    def open(cls, eval_dir: Path, suite: Suite, key: dict[str, Any]) -> Parts:
+    def open(cls, folder: Path, suite: str, chunk: int, key: dict[str, Any]) -> Parts:
         """Return the parts of an evaluation; those of another one are thrown away.
 
         Args:
-            eval_dir: The run's directory of evaluations.
-            suite: Its questions are part of the key.
-            key: Whatever decides the completions: the model, its step, how it is asked.
+            folder: Where the evaluation's files will lie.
+            suite: Its name.
+            chunk: Questions per chunk.
+            key: Whatever decides the completions and verdicts.
         """
-        parts = cls(eval_dir / f"{suite.name}.parts")
-        wanted = {**key, "chunk": suite.chunk, "budget": suite.max_new_tokens, "questions": digest(suite)}
+        parts = cls(folder / f"{suite}.parts")
+        wanted = {**key, "chunk": chunk}
         try:
             same = read_object(parts.directory / "key.json") == wanted
         except UserError:  # none, or damaged

@@ -2,99 +2,89 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation.benchmarks.scored import Scored
-from rlsd_cli.runs.directory import RunDir, read_object
+from rlsd_cli.evaluation.benchmarks.numbers import averages
+from rlsd_cli.evaluation.paired import aligned, difference
+from rlsd_cli.evaluation.results import Evaluation, SuiteResult, evaluations
+from rlsd_cli.evaluation.settings import UNKNOWN, disagreements, unknown_in_both
+from rlsd_cli.runs.directory import RunDir
+from rlsd_cli.statistics.intervals import Interval
 from rlsd_cli.statistics.jackknife import jackknife
-from rlsd_cli.statistics.paired import holm, sign_flip_p
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-# Differences between two evaluations that were made otherwise are differences of that.
-SAME = ("n_questions", "samples", "temperature", "engine", "source", "split", "instruction")
+from rlsd_cli.statistics.paired import holm
 
 
-def read_rows(run_dir: RunDir, suite: str) -> pd.DataFrame:
-    """Return the completions of a suite.
+def agreeing(ours: RunDir, theirs: RunDir, suite: str) -> tuple[Evaluation, Evaluation]:
+    """Return the evaluations of two runs on a suite that were made alike, the first pair in the order of tables.
 
     Raises:
-        UserError: The run is not evaluated on it, or the file is damaged.
+        UserError: One of the runs has none, or no two were made alike; the sentence names the setting that differs.
     """
-    import pandas as pd
-
-    path = run_dir.eval_dir / f"{suite}.parquet"
-    if not path.is_file():
-        raise UserError(f"{run_dir.path} is not evaluated on '{suite}': run `rlsd eval` on it first.")
-    try:
-        frame = pd.read_parquet(path)
-        return frame[[*("prompt_id", "sample_id", "correct"), *(["meta"] if "meta" in frame else [])]]
-    except Exception as error:
-        raise UserError(f"{path} is no readable evaluation ({type(error).__name__}): evaluate again.") from None
-
-
-def evaluated(run_dir: RunDir) -> set[str]:
-    """Return the suites that a run is evaluated on."""
-    return {path.stem for path in run_dir.eval_dir.glob("*.parquet")}
+    for run in (ours, theirs):
+        if not evaluations(run, suite):
+            raise UserError(f"{run.path} is not evaluated on '{suite}': run `rlsd eval` on it first.")
+    pairs = list(itertools.product(evaluations(ours, suite), evaluations(theirs, suite)))
+    told = [disagreements(left.summary, right.summary) for left, right in pairs]
+    if [] in told:
+        return pairs[told.index([])]
+    key, left, right = min(told, key=len)[0]
+    raise UserError(
+        f"the evaluations on '{suite}' were not made alike: {key} is {shown(left)} in {ours.path} and "
+        f"{shown(right)} in {theirs.path}; evaluate both in the same way."
+    )
 
 
-def aligned(ours: Scored, theirs: Scored) -> tuple[Scored, Scored]:
-    """Return both on the questions that they share, in one order."""
-    both = sorted(set(ours.ids) & set(theirs.ids))
-    places = [{name: row for row, name in enumerate(each.ids)} for each in (ours, theirs)]
-    left, right = ([place[name] for name in both] for place in places)
-    return ours.rows(left), theirs.rows(right)
+def shown(value: Any) -> str:
+    """Return a setting for a sentence."""
+    return str(value) if value == UNKNOWN else repr(value)
 
 
-def unit_differences(ours: Scored, theirs: Scored) -> NDArray:
-    """Return the difference of right answers per unit, averaged over samples: (n_units,)."""
-    difference = ours.verdicts.mean(axis=1) - theirs.verdicts.mean(axis=1)
-    _, index = np.unique(np.asarray(ours.units, dtype=str), return_inverse=True)
-    return np.bincount(index, weights=difference)
-
-
-def compare_suite(ours: pd.DataFrame, theirs: pd.DataFrame, greedy: bool) -> dict[str, Any]:
-    """Return the paired difference of two runs' completions of one suite, ours minus theirs.
+def compare_suite(ours: SuiteResult | None, theirs: SuiteResult | None) -> dict[str, Any]:
+    """Return the paired difference of two runs' verdicts on one suite, ours minus theirs.
 
     Args:
-        ours: Rows of eval/<suite>.parquet.
+        ours: The verdicts, greedy or sampled.
         theirs: Those of the other run; questions that only one run answered are left out.
-        greedy: Compare the greedy completions, else the average over samples.
 
     Returns:
-        ``questions``, ``p`` (sign-flip test of the accuracy, question or problem as the unit) and
-        ``differences``: per number ``ours``, ``theirs``, ``difference``, ``interval`` (jackknife, 95 %).
+        ``questions``, ``p`` (sign-flip test of the accuracy, question or problem as the unit) and ``differences``:
+        per number ``ours``, ``theirs``, ``difference``, ``interval`` (95 %; of the accuracy as in `rlsd plot`,
+        of a benchmark's other numbers the jackknife; None where there is none).
 
     Raises:
-        UserError: They share no question.
+        UserError: They share no question, or there is no completion of this kind.
     """
-    left, right = aligned(Scored.of(ours, greedy), Scored.of(theirs, greedy))
-    if not left.ids:
-        raise UserError("the two runs answered different questions: evaluate both on the same copy.")
+    if ours is None or theirs is None:
+        raise UserError("one of the two evaluations has no such completions: evaluate both with the same --samples.")
+    left, right = aligned([ours, theirs])
+    accuracy = difference([[(left, right)]])
 
-    def difference(rows: NDArray) -> dict[str, float]:
-        mine, other = left.average(rows), right.average(rows)
+    def differences(rows: NDArray) -> dict[str, float]:
+        mine, other = averages(left, rows), averages(right, rows)
         return {name: mine[name] - other[name] for name in mine}
 
     everything = np.arange(len(left.ids))
-    mine, other = left.average(everything), right.average(everything)
+    mine, other = averages(left, everything), averages(right, everything)
+    intervals: dict[str, Interval] = {"accuracy": accuracy.interval}
+    if left.meta:
+        intervals = jackknife(differences, list(left.units)) | intervals
     return {
-        "questions": len(left.ids),
-        "p": sign_flip_p(unit_differences(left, right)),
+        "questions": accuracy.questions,
+        "p": accuracy.p,
         "differences": {
             name: {
                 "ours": mine[name],
                 "theirs": other[name],
-                "difference": found.mean,
-                "interval": [found.low, found.high] if found.known else None,
+                "difference": mine[name] - other[name],
+                "interval": intervals[name].ends,
             }
-            for name, found in jackknife(difference, left.units).items()
+            for name in mine
         },
     }
 
@@ -109,25 +99,26 @@ def compare_runs(path: Path, other: Path, suites: list[str]) -> tuple[list[dict[
 
     Returns:
         A comparison per suite and kind ("greedy", "avg@k"), with ``p_holm``, Holm's correction over the
-        suites of a kind; and sentences that name evaluations which were made in different ways.
+        suites of a kind; and sentences that name settings which neither evaluation records.
 
     Raises:
-        UserError: A directory is no run, or they share no suite.
+        UserError: A directory is no run, they share no suite, or their evaluations were made in different ways.
     """
     ours, theirs = RunDir.open(path), RunDir.open(other)
-    names = suites or sorted(evaluated(ours) & evaluated(theirs))
+    common = {each.suite for each in evaluations(ours)} & {each.suite for each in evaluations(theirs)}
+    names = suites or sorted(common)
     if not names:
         raise UserError(f"{path} and {other} are evaluated on no common suite: run `rlsd eval` on both first.")
     found, notes = [], []
     for suite in names:
-        rows = read_rows(ours, suite), read_rows(theirs, suite)
-        told = [read_object(run.eval_dir / f"{suite}.json") for run in (ours, theirs)]
-        for key in SAME:
-            left, right = (summary.get(key) for summary in told)
-            if left != right:
-                notes.append(f"{suite}: {key} is {left!r} here and {right!r} there.")
+        left, right = agreeing(ours, theirs, suite)
+        if unknown := unknown_in_both(left.summary, right.summary):
+            notes.append(f"{suite}: neither evaluation records {', '.join(unknown)} (an older rlsd made both).")
         for kind in ("greedy", "avg@k"):
-            found.append({"suite": suite, "kind": kind, **compare_suite(*rows, greedy=kind == "greedy")})
+            greedy = kind == "greedy"
+            each = compare_suite(left.result(greedy), right.result(greedy))
+            steps = [run.summary.get("checkpoint_step", UNKNOWN) for run in (left, right)]
+            found.append({"suite": suite, "kind": kind, "steps": steps, **each})
     for kind in ("greedy", "avg@k"):
         same = [each for each in found if each["kind"] == kind]
         for each, p in zip(same, holm([each["p"] for each in same]), strict=True):

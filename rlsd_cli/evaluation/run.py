@@ -2,59 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.config.run import BASE
 from rlsd_cli.crash import CRASH_FILE, remember_run
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation import results, versions
 from rlsd_cli.evaluation.chunks import Parts
-from rlsd_cli.generation.engine import Engine, EngineName, EngineOptions
+from rlsd_cli.evaluation.questions import prompts_digest, questions_digest
+from rlsd_cli.evaluation.results import GREEDY
+from rlsd_cli.evaluation.settings import EvalOptions, digest, folder_name
+from rlsd_cli.generation.engine import Engine, EngineOptions
 from rlsd_cli.leakage.detect import leaks
-from rlsd_cli.runs.directory import RunDir, write_json, write_parquet, write_text
+from rlsd_cli.runs.directory import RunDir, write_json, write_text
 from rlsd_cli.statistics.intervals import clustered_interval, wilson_interval
 from rlsd_cli.tasks.base import Example, Task, Verdict
 from rlsd_cli.tasks.messages import as_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from rlsd_cli.config.run import TaskConfig
 
-GREEDY = -1  # sample_id of the greedy completion
 CHUNK_SEED = 1_000_003  # between the seeds of two chunks, so that seeds 0, 1, 2 … share no draws
-
-
-@dataclass(frozen=True)
-class EvalOptions:
-    """How a model is evaluated; the same for every arm of a comparison.
-
-    Attributes:
-        samples: Sampled completions per question, besides the greedy one.
-        temperature: Of the sampled ones.
-        seed: Of sampling.
-        limit: Only the first questions of a suite.
-        batch_size: Completions at a time.
-        engine: What samples.
-        dtype: Of the weights; the run's own where None.
-        gpus: vLLM: GPUs that share the model.
-        context: vLLM: longest prompt and completion together; the model's own where None.
-        max_new_tokens: Budget of a completion; the suite's own where None.
-    """
-
-    samples: int = 4
-    temperature: float = 1.0
-    seed: int = 0
-    limit: int | None = None
-    batch_size: int = 200
-    engine: EngineName = "transformers"
-    dtype: str | None = None
-    gpus: int = 1
-    context: int | None = None
-    max_new_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +36,8 @@ class Suite:
 
     ``chunk``: so many questions are finished, then stored; the whole suite at once where None.
     ``describe`` adds to the summary, from the rows; ``keep`` adds columns to the rows, from the question.
+    ``verifier`` is the version of ``judge``; ``settings`` are further ones of the summary, and ``asked`` those of
+    them that the user chose.
     """
 
     name: str
@@ -72,6 +47,9 @@ class Suite:
     chunk: int | None = None
     keep: Callable[[Example], dict[str, Any]] = lambda example: {}
     describe: Callable[[pd.DataFrame], dict[str, Any]] = lambda frame: {}
+    verifier: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 def judged_rows(
@@ -82,7 +60,7 @@ def judged_rows(
         [example.prompt for example in examples],
         samples=1 if greedy else options.samples,
         max_new_tokens=options.max_new_tokens or suite.max_new_tokens,
-        temperature=options.temperature,
+        sampling=options.sampling,
         greedy=greedy,
         seed=seed,
     )
@@ -129,11 +107,38 @@ def evaluate_suite(engine: Engine, suite: Suite, options: EvalOptions, parts: Pa
     return pd.concat(frames, ignore_index=True).assign(suite=suite.name)
 
 
-def summarise(frame: pd.DataFrame, options: EvalOptions, step: int) -> dict[str, Any]:
+def settings_of(engine: Engine, suite: Suite, options: EvalOptions, dtype: str) -> dict[str, Any]:
+    """Return every setting that changes a completion or a verdict (docs/run-directory.md).
+
+    Args:
+        engine: What samples.
+        suite: What is asked.
+        options: How.
+        dtype: Of the run's weights, where ``options`` names no other.
+    """
+    chats = any(not isinstance(example.prompt, str) for example in suite.examples)
+    return {
+        **asdict(options),
+        "dtype": options.dtype or dtype,
+        "max_new_tokens": options.max_new_tokens or suite.max_new_tokens,
+        "questions": questions_digest(suite.examples),
+        "prompts": prompts_digest(suite.examples),
+        "template": digest(engine.template) if chats else None,
+        "verifier": suite.verifier,
+        **suite.settings,
+    }
+
+
+def summarise(frame: pd.DataFrame, settings: Mapping[str, Any], step: int) -> dict[str, Any]:
     """Return the summary of a suite's completions (docs/run-directory.md, ``eval/<suite>.json``).
 
     The greedy interval is Wilson's; avg@k's has the question as the unit, because the
     samples of one question are not independent.
+
+    Args:
+        frame: A row per completion.
+        settings: What it was made with.
+        step: Of the model.
     """
     greedy = frame[frame["sample_id"] == GREEDY]
     sampled = frame[frame["sample_id"] != GREEDY]
@@ -144,14 +149,11 @@ def summarise(frame: pd.DataFrame, options: EvalOptions, step: int) -> dict[str,
         "suite": str(frame["suite"].iloc[0]),
         "checkpoint_step": step,
         "n_questions": len(greedy),
-        "samples": options.samples,
-        "temperature": options.temperature,
-        "seed": options.seed,
-        "engine": options.engine,
+        **settings,
         "greedy_accuracy": wilson.mean,
-        "greedy_interval": [wilson.low, wilson.high],
+        "greedy_interval": wilson.ends,
         "avg_at_k": average.mean,
-        "avg_at_k_interval": [average.low, average.high],
+        "avg_at_k_interval": average.ends,
         "leakage_rate": sum(mentions) / len(mentions),
         "mean_length": float(sampled["length"].mean()),
     }
@@ -180,14 +182,17 @@ def task_suites(task: Task, chosen: list[str], limit: int | None) -> list[Suite]
     Raises:
         UserError: A suite is unknown.
     """
+    everything = task.suites()
     return [
         Suite(
             name,
             examples,
             lambda text, example: task.verify(text, example.answer, example.id),
             task.max_completion_tokens,
+            verifier=versions.of_task(task),
+            settings={"task_suites": sorted(everything)},
         )
-        for name, examples in choose_suites(task.suites(), chosen, limit).items()
+        for name, examples in choose_suites(everything, chosen, limit).items()
     ]
 
 
@@ -295,7 +300,7 @@ def evaluate_run(
     on_suite: Callable[[dict[str, Any]], None] = lambda summary: None,
     benchmarks: Sequence[Suite] = (),
 ) -> list[dict[str, Any]]:
-    """Evaluate a run's model and write eval/<suite>.json and .parquet.
+    """Evaluate a run's model and write eval/…/<suite>.json and .parquet (`results.write`).
 
     Args:
         path: The run directory.
@@ -322,14 +327,17 @@ def evaluate_run(
     model_step, directory = find_model(run_dir, step)
     check_images(directory, asked)
     engine = load_engine(directory, options, config.model.dtype, asked)
+    final = config.method == BASE or Path(directory) == run_dir.model_dir
     summaries = []
     for suite in asked:
-        key = {"model": directory, "step": model_step, **asdict(options)}
-        parts = Parts.open(run_dir.eval_dir, suite, key) if suite.chunk else None
+        settings = settings_of(engine, suite, options, config.model.dtype)
+        settings["model"] = directory if config.method == BASE else Path(directory).name
+        folder = folder_name(options, None if final else model_step, suite.asked)
+        key = {**settings, "checkpoint_step": model_step}
+        parts = Parts.open(run_dir.eval_dir / folder, suite.name, suite.chunk, key) if suite.chunk else None
         frame = evaluate_suite(engine, suite, options, parts)
-        summary = summarise(frame, options, model_step) | suite.describe(frame)
-        write_parquet(run_dir.eval_dir / f"{suite.name}.parquet", frame)
-        write_json(run_dir.eval_dir / f"{suite.name}.json", summary)
+        summary = summarise(frame, settings, model_step) | suite.describe(frame)
+        results.write(run_dir, folder, frame, summary)
         if parts:
             parts.clear()
         summaries.append(summary)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
+from rlsd_cli.generation.sampling import Sampling
+
 EngineName = Literal["transformers", "vllm"]
 
 
@@ -41,8 +43,13 @@ class Engine(Protocol):
 
     name: EngineName
 
+    @property
+    def template(self) -> str | None:
+        """The chat template that turns chats into text; None where the model has none."""
+        ...
+
     def complete(
-        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, temperature: float, greedy: bool, seed: int
+        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, sampling: Sampling, greedy: bool, seed: int
     ) -> list[list[Completion]]:
         """Return ``samples`` completions of each prompt, in order; equal arguments give equal completions.
 
@@ -50,7 +57,7 @@ class Engine(Protocol):
             prompts: Texts or chats, which may have PIL images in them.
             samples: Completions per prompt.
             max_new_tokens: Budget of a completion.
-            temperature: Of the softmax; no top-k, no top-p.
+            sampling: How a token is drawn.
             greedy: Take the most probable token instead.
             seed: Of sampling.
 

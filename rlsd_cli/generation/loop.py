@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rlsd_cli.generation.cached import CachedDecoder, caches_plainly
 from rlsd_cli.generation.fused import FusedDecoder, can_fuse
+from rlsd_cli.generation.sampling import Sampling, penalised, warpers
 
 # Rows leave the batch when this share of it is done: moving the cache costs about as much as one step.
 LEAVING_SHARE = 0.25
@@ -24,8 +25,9 @@ def decode(
     pad_id: int,
     temperature: float = 1.0,
     greedy: bool = False,
+    sampling: Sampling | None = None,
 ) -> Tensor:
-    """Sample one completion per row from the whole softmax.
+    """Sample one completion per row, from the whole softmax unless ``sampling`` says otherwise.
 
     Random numbers are drawn from torch's global state just as `generate` draws them: after the same
     seed both give the same tokens, where rounding does not tip a draw.
@@ -39,6 +41,7 @@ def decode(
         pad_id: Follows a completion that has stopped.
         temperature: Divides the logits.
         greedy: Take the most probable token instead.
+        sampling: Instead of ``temperature`` alone.
 
     Returns:
         Completion ids, (B, T), T the longest completion's length: what `generate` appends to the prompt.
@@ -49,7 +52,7 @@ def decode(
     ends = torch.tensor(end_ids, dtype=torch.long, device=prompt_ids.device)
     with torch.inference_mode():  # less overhead per operation than no_grad
         completions = _decode(
-            model, prompt_ids, prompt_mask, max_new_tokens, ends, pad_id, None if greedy else temperature
+            model, prompt_ids, prompt_mask, max_new_tokens, ends, pad_id, sampling or Sampling(temperature), greedy
         )
     return completions.clone()  # a tensor that autograd may use
 
@@ -61,23 +64,28 @@ def _decode(
     max_new_tokens: int,
     ends: Tensor,
     pad_id: int,
-    temperature: float | None,
+    sampling: Sampling,
+    greedy: bool,
 ) -> Tensor:
-    """``decode``, greedy where there is no temperature."""
+    """``decode``, in inference mode."""
     first, row_of = distinct(prompt_ids, prompt_mask)
     kind = FusedDecoder if can_fuse(model) else CachedDecoder
     decoder = kind(model, prompt_ids[first], prompt_mask[first], row_of, max_new_tokens)
     rows = torch.arange(len(prompt_ids), device=prompt_ids.device)  # the row of each place in the batch
     done = torch.zeros_like(rows, dtype=torch.bool)
     completions = prompt_ids.new_full((len(rows), max_new_tokens), pad_id)
-    logits = decoder.logits
+    logits, filters = decoder.logits, warpers(sampling)
     for step in range(max_new_tokens):
-        if temperature is None:
+        logits = penalised(logits, completions[rows, :step], sampling.presence_penalty)
+        if greedy:
             tokens = logits.argmax(dim=-1)
         else:
             if len(rows) < len(prompt_ids):  # random numbers are drawn for all rows, as `generate` does
                 logits = logits.new_zeros(len(prompt_ids), logits.size(-1)).index_copy_(0, rows, logits)
-            probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+            scores = logits.float() / sampling.temperature
+            for each in filters:
+                scores = each(completions, scores)
+            probabilities = torch.softmax(scores, dim=-1)
             tokens = torch.multinomial(probabilities, 1).squeeze(1)[rows]
         tokens = tokens.masked_fill(done, pad_id)
         completions[rows, step] = tokens

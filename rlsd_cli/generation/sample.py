@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlsd_cli.generation.loop import decodable, decode
+from rlsd_cli.generation.sampling import Sampling, processors
 from rlsd_cli.models.images import Vision, encode_chats
 from rlsd_cli.models.limits import check_context
 from rlsd_cli.models.processors import takes_images, text_tokenizer
@@ -72,6 +73,7 @@ def sample(
     max_new_tokens: int,
     temperature: float = 1.0,
     greedy: bool = False,
+    sampling: Sampling | None = None,
 ) -> Samples:
     """Sample one completion per prompt.
 
@@ -82,10 +84,12 @@ def sample(
         max_new_tokens: Budget of a completion.
         temperature: Of the softmax.
         greedy: Take the most probable token at each step instead of sampling.
+        sampling: Instead of ``temperature`` alone: also top-p, top-k, min-p and a presence penalty.
 
     Raises:
         UserError: The longest prompt and its completion don't fit into the model's context.
     """
+    how = sampling or Sampling(temperature)
     ids, mask, vision = encode_prompts(tokenizer, prompts).to(model.device)
     check_context(model, ids.size(1), max_new_tokens)
     images: dict[str, Any] = vision.inputs() if vision else {}
@@ -102,15 +106,16 @@ def sample(
             max_new_tokens=max_new_tokens,
             end_ids=stop_ids(model, tokenizer),
             pad_id=tokenizer.pad_token_id,
-            temperature=temperature,
             greedy=greedy,
+            sampling=how,
         )
     else:
         choice: dict[str, Any] = (
             {"do_sample": False}
             if greedy
-            else {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+            else {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": None}
         )
+        choice["logits_processor"] = processors(how, ids.size(1), greedy)
         output = model.generate(
             input_ids=ids,
             attention_mask=mask,

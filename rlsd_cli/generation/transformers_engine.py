@@ -10,6 +10,7 @@ import torch
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
 from rlsd_cli.generation.sample import sample
+from rlsd_cli.generation.sampling import Sampling
 from rlsd_cli.models.images import require_vision
 from rlsd_cli.models.limits import check_chat
 from rlsd_cli.models.load import load_model, load_tokenizer
@@ -29,6 +30,11 @@ class TransformersEngine:
         self.model = (model.to(device) if device else model).eval()
         self.processing = load_tokenizer(source)
 
+    @property
+    def template(self) -> str | None:
+        """The chat template; None where there is none."""
+        return getattr(self.processing, "chat_template", None)
+
     def check(self, prompts: Sequence[Any]) -> None:
         """Refuse prompts that the model can't read.
 
@@ -40,7 +46,7 @@ class TransformersEngine:
             require_vision(takes_images(self.processing), images_of(prompt), self.source)
 
     def complete(
-        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, temperature: float, greedy: bool, seed: int
+        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, sampling: Sampling, greedy: bool, seed: int
     ) -> list[list[Completion]]:
         """Return ``samples`` completions of each prompt (`Engine.complete`)."""
         self.check(prompts)
@@ -53,7 +59,7 @@ class TransformersEngine:
                 self.processing,
                 queue[start : start + self.batch_size],
                 max_new_tokens=max_new_tokens,
-                temperature=temperature,
+                sampling=sampling,
                 greedy=greedy,
             )
             lengths = result.completion_mask.sum(dim=1).tolist()

@@ -13,6 +13,7 @@ from typing import Any
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
+from rlsd_cli.generation.sampling import Sampling
 from rlsd_cli.models.processors import is_vision
 from rlsd_cli.tasks.messages import images_of
 
@@ -78,17 +79,33 @@ class VllmEngine:
         self.source = source
         self.llm = LLM(model=directory, trust_remote_code=False, **settings)
 
+    @property
+    def template(self) -> str | None:
+        """The chat template; None where there is none."""
+        return getattr(self.llm.get_tokenizer(), "chat_template", None)
+
     def complete(
-        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, temperature: float, greedy: bool, seed: int
+        self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, sampling: Sampling, greedy: bool, seed: int
     ) -> list[list[Completion]]:
         """Return ``samples`` completions of each prompt (`Engine.complete`)."""
         from vllm import SamplingParams
 
+        choice: dict[str, Any] = (
+            {"temperature": 0.0}
+            if greedy
+            else {
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
+                "min_p": sampling.min_p,
+            }
+        )
         params = [
             SamplingParams(
                 n=samples,
                 max_tokens=max_new_tokens,
-                temperature=0.0 if greedy else temperature,
+                presence_penalty=sampling.presence_penalty,
+                **choice,
                 # Each question has a seed of its own, else all would draw the same numbers.
                 seed=random.Random(f"{seed}-{index}").getrandbits(31),
             )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from rlsd_cli.config.run import RunConfig
+from rlsd_cli.evaluation.results import Evaluation, evaluations
 from rlsd_cli.runs.directory import RunDir, read_object
+from rlsd_cli.statistics.intervals import Interval
 
 LICENCE = (
     "Weights inherit the licence of the base model, and the training data may have one of its own. This card was "
@@ -16,26 +19,24 @@ LICENCE = (
 )
 
 
-def percent(value: float, interval: list[float]) -> str:
-    """Return '43.5 [36.8, 50.4]' for a share and its interval."""
-    return f"{100 * value:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
-
-
-def evaluation_table(summaries: list[dict[str, Any]]) -> str:
+def evaluation_table(found: Sequence[Evaluation]) -> str:
     """Return the suites' numbers as a Markdown table, or a sentence where there are none."""
+    summaries = [each.summary for each in found if "greedy_accuracy" in each.summary]
     if not summaries:
         return "Not evaluated: there is no `eval/` in the run directory (`rlsd eval RUN_DIR` writes it)."
     lines = [
-        "| suite | step | questions | greedy, % [95 %] | avg@k, % [95 %] | k | leakage, % |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| suite | step | questions | greedy, % [95 %] | avg@k, % [95 %] | k | tokens | leakage, % |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in summaries:
-        lines.append(
-            f"| {row['suite']} | {row['checkpoint_step']} | {row['n_questions']} "
-            f"| {percent(row['greedy_accuracy'], row['greedy_interval'])} "
-            f"| {percent(row['avg_at_k'], row['avg_at_k_interval'])} "
-            f"| {row['samples']} | {100 * row['leakage_rate']:.1f} |"
+        greedy, average = (
+            Interval.of(row.get(name), row.get(ends)).shown(percent=True, digits=1)
+            for name, ends in (("greedy_accuracy", "greedy_interval"), ("avg_at_k", "avg_at_k_interval"))
         )
+        told = [row.get(key, "–") for key in ("suite", "checkpoint_step", "n_questions")]
+        leakage = Interval.of(row.get("leakage_rate"), None).shown(percent=True, digits=1).split()[0]
+        told += [greedy, average, row.get("samples", "–"), row.get("max_new_tokens", "–"), leakage]
+        lines.append(f"| {' | '.join(map(str, told))} |")
     return "\n".join(lines)
 
 
@@ -76,8 +77,6 @@ def card(run_dir: RunDir) -> str:
         UserError: A file of the run is damaged.
     """
     config = RunConfig.model_validate(run_dir.config())
-    files = sorted(run_dir.eval_dir.glob("*.json")) if run_dir.eval_dir.is_dir() else []
-    summaries = [summary for summary in map(read_object, files) if "greedy_accuracy" in summary]
     base, status = public_name(config.model.path) or "", run_dir.status()
     adapter = (run_dir.model_dir / "adapter_config.json").is_file()
     header: dict[str, Any] = {
@@ -107,7 +106,7 @@ The methods are those compared in "Self-Distilled RLVR" (arXiv 2604.03128).
 
 ## Measured
 
-{evaluation_table(summaries)}
+{evaluation_table(evaluations(run_dir))}
 
 {leakage_sentence(run_dir)}
 

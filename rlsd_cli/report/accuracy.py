@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rlsd_cli.evaluation.results import SuiteResult, rows_of
+from rlsd_cli.evaluation import paired
+from rlsd_cli.evaluation.paired import Difference, Unlike
 from rlsd_cli.report.comparison import Variant
+from rlsd_cli.report.evaluations import rows_of
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.statistics import Interval, crossed_interval, sign_flip_p
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Variant minus baseline on matched seeds and questions.
-
-    ``interval`` is over seeds and questions; ``p`` is the sign-flip test over questions, seeds as they are.
-    """
-
-    interval: Interval
-    p: float
-    seeds: tuple[int, ...]
-    questions: int
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of zero; with one seed it says nothing of the arm, so never."""
-        return len(self.seeds) > 1 and (self.interval.low > 0 or self.interval.high < 0)
-
-
-def _aligned(results: Sequence[SuiteResult], what: str) -> NDArray:
-    """Return (n_results, n_questions) on the questions that all results share."""
-    if len({result.greedy for result in results}) > 1:
-        raise Missing(f"{what}: some runs were evaluated greedily and some with samples")
-    common = functools.reduce(np.intersect1d, [result.ids for result in results])
-    if len(common) == 0:
-        raise Missing(f"{what}: the runs answered different questions")
-    return np.stack([result.means[np.searchsorted(result.ids, common)] for result in results])
+from rlsd_cli.statistics import Interval
 
 
 def _seeds_with(variants: Sequence[Variant], suites: Sequence[str]) -> list[int]:
@@ -66,11 +35,11 @@ def mean_interval(variant: Variant, suites: Sequence[str]) -> Interval:
     seeds = _seeds_with([variant], suites)
     if not seeds:
         raise Missing(f"no run of {variant.label} is evaluated on {', '.join(suites)}")
-    strata = []
-    for suite in suites:
-        rows = rows_of(variant, suite)
-        strata.append(_aligned([rows[seed] for seed in seeds], f"{variant.label} on {suite}"))
-    return crossed_interval(strata)
+    rows = [rows_of(variant, suite) for suite in suites]
+    try:
+        return paired.accuracy([[each[seed] for seed in seeds] for each in rows])
+    except Unlike as reason:
+        raise Missing(f"{variant.label} on {', '.join(suites)}: {reason}") from None
 
 
 def difference(variant: Variant, baseline: Variant, suites: Sequence[str]) -> Difference:
@@ -84,16 +53,12 @@ def difference(variant: Variant, baseline: Variant, suites: Sequence[str]) -> Di
     pairs = _pairs(variant, baseline, suites)
     if not pairs:
         raise Missing(f"{variant.label} and {baseline.label} share no seed that is evaluated on {', '.join(suites)}")
-    strata = []
-    for suite in suites:
-        ours, theirs = rows_of(variant, suite), rows_of(baseline, suite)
-        both = [ours[left] for left, _ in pairs] + [theirs[right] for _, right in pairs]
-        matrix = _aligned(both, f"{variant.label} and {baseline.label} on {suite}")
-        strata.append(matrix[: len(pairs)] - matrix[len(pairs) :])
-    # Each suite has the same weight in the mean, so a question of a small suite weighs more in the test too.
-    by_question = np.concatenate([stratum.mean(axis=0) / stratum.shape[1] for stratum in strata])
+    both = [(rows_of(variant, suite), rows_of(baseline, suite)) for suite in suites]
     seeds = tuple(left if variant.trained else right for left, right in pairs)
-    return Difference(crossed_interval(strata), sign_flip_p(by_question), seeds, by_question.size)
+    try:
+        return paired.difference([[(ours[a], theirs[b]) for a, b in pairs] for ours, theirs in both], seeds)
+    except Unlike as reason:
+        raise Missing(f"{variant.label} and {baseline.label} on {', '.join(suites)}: {reason}") from None
 
 
 def samples_text(variants: Sequence[Variant], suites: Sequence[str]) -> str:

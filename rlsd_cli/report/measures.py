@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rlsd_cli.evaluation.results import summary_of
+from rlsd_cli.evaluation.results import evaluations
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.curves import seed_matrix
+from rlsd_cli.report.evaluations import step_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import Run
 from rlsd_cli.statistics import Interval, t_interval
@@ -60,8 +61,8 @@ def leakage_on_suites(run: Run) -> float:
     Raises:
         Missing: The run was not evaluated.
     """
-    summaries = [summary_of(run.directory, path.stem) for path in sorted(run.directory.eval_dir.glob("*.json"))]
-    rates = [float(each["leakage_rate"]) for each in summaries if "leakage_rate" in each]
+    shown = {each.suite: each for each in reversed(evaluations(run.directory)) if step_of(each, run) == run.step}
+    rates = [float(each.summary["leakage_rate"]) for each in shown.values() if "leakage_rate" in each.summary]
     if not rates:
         raise Missing(f"{run.label} is not evaluated")
     return float(np.mean(rates))

@@ -167,16 +167,55 @@ class RunDir:
                     f"{path} is a symbolic link, which a run directory must not hold: put the thing itself."
                 )
 
-    config_file = property(lambda self: self.path / "config.yaml")
-    status_file = property(lambda self: self.path / "status.json")
-    provenance_file = property(lambda self: self.path / "provenance.json")
-    metrics_file = property(lambda self: self.path / "metrics.jsonl")
-    completions_dir = property(lambda self: self.path / "completions")
-    credit_dir = property(lambda self: self.path / "credit")
-    checkpoints_dir = property(lambda self: self.path / "checkpoints")
-    model_dir = property(lambda self: self.path / "model")
-    eval_dir = property(lambda self: self.path / "eval")
-    leakage_dir = property(lambda self: self.path / "leakage")
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def status_file(self) -> Path:
+        """How far the run is."""
+        return self.path / "status.json"
+
+    @property
+    def provenance_file(self) -> Path:
+        """Versions, machine, seeds."""
+        return self.path / "provenance.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """A line per step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def completions_dir(self) -> Path:
+        """Rollouts."""
+        return self.path / "completions"
+
+    @property
+    def credit_dir(self) -> Path:
+        """Token credit on probes."""
+        return self.path / "credit"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def model_dir(self) -> Path:
+        """The final model."""
+        return self.path / "model"
+
+    @property
+    def eval_dir(self) -> Path:
+        """Evaluations."""
+        return self.path / "eval"
+
+    @property
+    def leakage_dir(self) -> Path:
+        """The audit."""
+        return self.path / "leakage"
 
     def config(self) -> dict[str, Any]:
         """Return config.yaml as a mapping.

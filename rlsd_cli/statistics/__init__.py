@@ -9,9 +9,11 @@ from rlsd_cli.statistics.crossed import crossed_interval
 from rlsd_cli.statistics.intervals import Interval, clustered_interval, t_band, t_interval, wilson_interval
 from rlsd_cli.statistics.paired import holm, sign_flip_p
 from rlsd_cli.statistics.passk import pass_at_k
+from rlsd_cli.statistics.units import by_unit
 
 __all__ = [
     "Interval",
+    "by_unit",
     "clustered_interval",
     "crossed_interval",
     "holm",

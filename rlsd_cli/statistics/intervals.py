@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +17,41 @@ class Interval(NamedTuple):
     high: float
     n: int
 
+    @classmethod
+    def of(cls, mean: float | None, ends: Sequence[float | None] | None, n: int = 0) -> Interval:
+        """Return an interval from what a JSON file holds: a mean and two ends, None for what is not known."""
+        low, high = ends if ends is not None and len(ends) == 2 else (None, None)
+        known = [float("nan") if value is None else float(value) for value in (mean, low, high)]
+        return cls(known[0], known[1], known[2], n)
+
     @property
     def known(self) -> bool:
         """Whether there is an interval at all (one observation has none)."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+    @property
+    def ends(self) -> list[float] | None:
+        """The two ends, None where there is no interval."""
+        return [self.low, self.high] if self.known else None
+
+    def shown(self, *, percent: bool = False, digits: int = 3, sign: bool = False) -> str:
+        """Return the mean with its interval, as ``0.435 [0.368, 0.504]``; "–" stands for what is not known.
+
+        Args:
+            percent: Times 100; the unit is for the caller to say.
+            digits: After the decimal point.
+            sign: With a plus before what is not negative.
+
+        >>> Interval(0.435, 0.368, 0.504, 200).shown(percent=True, digits=1)
+        '43.5 [36.8, 50.4]'
+        >>> Interval(0.5, float("nan"), float("nan"), 1).shown(digits=2)
+        '0.50 [–, –]'
+        """
+        text, low, high = (
+            f"{value * (100 if percent else 1):{'+' if sign else ''}.{digits}f}" if np.isfinite(value) else "–"
+            for value in (self.mean, self.low, self.high)
+        )
+        return f"{text} [{low}, {high}]"
 
     def within(self, low: float, high: float) -> Interval:
         """Return the interval cut to what is possible; cutting it does not change what it covers."""

@@ -31,9 +31,9 @@ class Job:
     log: Path = field(default_factory=Path)
 
 
-def jobs_of(runs: list[PlannedRun], samples: int) -> list[Job]:
+def jobs_of(runs: list[PlannedRun]) -> list[Job]:
     """Return a job per run, with only the commands that are still to be run."""
-    jobs = [Job(run, missing(run, samples)) for run in runs]
+    jobs = [Job(run, missing(run)) for run in runs]
     for job in jobs:
         job.state = "waiting" if job.commands else "done before"
     return jobs

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,8 @@ from rlsd_cli.config import layers
 from rlsd_cli.config.layers import Section
 from rlsd_cli.config.run import BASE, RunConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.results import evaluations
+from rlsd_cli.evaluation.settings import UNKNOWN, EvalOptions
 from rlsd_cli.runs.directory import RunDir, read_object
 
 
@@ -51,6 +54,7 @@ class PlannedRun:
     evaluate: tuple[str, ...]
     audit: tuple[str, ...]
     blame: tuple[str, ...] = ()
+    options: EvalOptions = field(default_factory=EvalOptions)
 
     @property
     def name(self) -> str:
@@ -129,6 +133,7 @@ def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Pat
         evaluate=("rlsd", "eval", str(path), *evaluation(sweep, config)),
         audit=("rlsd", "leakage-audit", str(path)),
         blame=measurement(sweep, path) if load_arm(entry.method).blame else (),
+        options=options(sweep),
     )
 
 
@@ -148,7 +153,13 @@ def plan_base(sweep: SweepFile, like: RunConfig, base: Path) -> PlannedRun:
         ),
         audit=(),
         blame=measurement(sweep, path),
+        options=options(sweep),
     )
+
+
+def options(sweep: SweepFile) -> EvalOptions:
+    """Return how every run of a sweep is evaluated."""
+    return EvalOptions(samples=sweep.samples, limit=sweep.limit)
 
 
 def evaluation(sweep: SweepFile, config: RunConfig) -> tuple[str, ...]:
@@ -163,7 +174,7 @@ def measurement(sweep: SweepFile, path: Path) -> tuple[str, ...]:
     return ("rlsd", "plot", "--credit", str(path), "--planted", str(sweep.planted)) if sweep.planted else ()
 
 
-def missing(run: PlannedRun, samples: int) -> list[tuple[str, ...]]:
+def missing(run: PlannedRun) -> list[tuple[str, ...]]:
     """Return the commands of a run that are still to be run, in their order; none of a whole run.
 
     Raises:
@@ -178,10 +189,7 @@ def missing(run: PlannedRun, samples: int) -> list[tuple[str, ...]]:
                 f"{run.path} holds a run with another configuration: remove it, or sweep into another --output-dir."
             )
         trained = run_dir.status_file.is_file() and run_dir.status().get("state") == "complete"
-        summaries = list(run_dir.eval_dir.glob("*.json"))
-        evaluated = bool(summaries) and all(read_object(path).get("samples") == samples for path in summaries)
-    # Of an evaluation that was killed half-way only some suites are there; but then there is no audit, which comes
-    # after it, nor is the untrained model's directory complete.
+        evaluated = is_evaluated(run_dir, run.options)
     audited = (run_dir.leakage_dir / "report.json").is_file()
     if not trained:
         left = [run.train, run.evaluate, run.audit]
@@ -190,6 +198,29 @@ def missing(run: PlannedRun, samples: int) -> list[tuple[str, ...]]:
     if left or not _measured(run):
         left.append(run.blame)
     return [command for command in left if command]
+
+
+def is_evaluated(run_dir: RunDir, options: EvalOptions) -> bool:
+    """Tell whether the final model is evaluated on every suite of its task, as the sweep asks for it."""
+    step = run_dir.status().get("step", 0) if run_dir.status_file.is_file() else 0
+    alike = [
+        each.summary
+        for each in evaluations(run_dir)
+        if "suite" in each.summary and each.summary.get("checkpoint_step") == step and made_with(each.summary, options)
+    ]
+    have = {each["suite"] for each in alike}
+    return bool(have) and all(have >= set(each.get("task_suites", have)) for each in alike)
+
+
+def made_with(summary: Mapping[str, Any], options: EvalOptions) -> bool:
+    """Tell whether an evaluation was made as the sweep asks; budget, dtype and batch size it leaves to the run.
+
+    What an older rlsd did not record is not known to be as asked.
+    """
+    asked = asdict(options)
+    for left in ("max_new_tokens", "dtype", "batch_size"):
+        del asked[left]
+    return all(summary.get(key, UNKNOWN) == value for key, value in asked.items())
 
 
 def _is_base(stored: dict[str, Any], config: RunConfig) -> bool:

@@ -67,7 +67,7 @@ def test_a_sweep_trains_evaluates_audits_and_is_drawn(tmp_path):
         run = RunDir.open(tmp_path / "runs" / method / "seed-0")
         assert run.status()["state"] == "complete"
         assert len(run.metrics()) == 8
-        assert {path.stem for path in run.eval_dir.glob("*.json")} == set(SUITES)
+        assert {path.stem for path in run.eval_dir.glob("samples-1,limit-20/*.json")} == set(SUITES)
         assert json.loads((run.leakage_dir / "report.json").read_text())["n"] == 64
     again = rlsd("sweep", "sweep.yaml", cwd=tmp_path)
     assert "0 to do" in again.stderr

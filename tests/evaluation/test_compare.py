@@ -1,6 +1,7 @@
 """`rlsd eval RUN --compare OTHER`: paired differences of what is there."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -9,6 +10,8 @@ from typer.testing import CliRunner
 from rlsd_cli.cli import app
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.compare import compare_runs, compare_suite
+from rlsd_cli.evaluation.results import verdicts
+from rlsd_cli.evaluation.settings import MUST_AGREE, OF_BENCHMARKS
 from rlsd_cli.runs.directory import write_json, write_parquet, write_text
 
 
@@ -22,6 +25,10 @@ def rows(verdicts, meta=None):
             for sample, right in enumerate(each)
         ]
     )
+
+
+def compared(ours, theirs, greedy):
+    return compare_suite(verdicts(ours, greedy), verdicts(theirs, greedy))
 
 
 def make_run(path, suites, **summary):
@@ -38,7 +45,7 @@ THEIRS = {"a": (0, 0, 0), "b": (1, 1, 1), "c": (0, 0, 0), "e": (1, 1, 1)}
 
 
 def test_the_difference_is_of_the_questions_that_both_answered():
-    found = compare_suite(rows(OURS), rows(THEIRS), greedy=False)
+    found = compared(rows(OURS), rows(THEIRS), greedy=False)
     # a: 1 − 0, b: ½ − 1, c: 0. Mean 1/6, s² = 7/12, t(2) = 4.3027: ± 4.3027·√(7/36).
     assert found["questions"] == 3
     each = found["differences"]["accuracy"]
@@ -50,7 +57,7 @@ def test_the_difference_is_of_the_questions_that_both_answered():
 
 
 def test_the_greedy_completions_are_compared_by_themselves():
-    each = compare_suite(rows(OURS), rows(THEIRS), greedy=True)["differences"]["accuracy"]
+    each = compared(rows(OURS), rows(THEIRS), greedy=True)["differences"]["accuracy"]
     assert (each["ours"], each["theirs"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
 
 
@@ -61,18 +68,71 @@ def test_a_benchmarks_own_numbers_are_paired_with_the_problem_as_unit():
     names = [f"{problem}{part}" for problem in "pq" for part in ("1", "2", "multi")]
     ours = rows(dict.fromkeys(names, (1, 1)), meta)
     theirs = rows({name: (1, name[0] == "p") for name in names}, meta)
-    found = compare_suite(ours, theirs, greedy=False)
+    found = compared(ours, theirs, greedy=False)
     assert found["differences"]["score_strict"]["difference"] == 0.5
     assert found["p"] == 1.0  # one problem of two differs: either sign is as likely
     assert found["differences"]["problems"]["difference"] == 0.0
 
 
-def test_runs_are_compared_on_common_suites_and_unlike_evaluations_are_named(tmp_path):
-    ours = make_run(tmp_path / "a", {"chain": rows(OURS), "long": rows(OURS)}, samples=2)
-    theirs = make_run(tmp_path / "b", {"chain": rows(THEIRS)}, samples=4)
+KNOWN = {
+    **{"limit": None, "samples": 2, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "presence_penalty": 0.0},
+    **{"max_new_tokens": 36, "engine": "transformers", "dtype": "float32", "context": None, "n_questions": 4},
+    **{"questions": "q", "prompts": "p", "template": None, "verifier": "v"},
+}
+
+
+def test_runs_are_compared_on_common_suites(tmp_path):
+    ours = make_run(tmp_path / "a", {"chain": rows(OURS), "long": rows(OURS)}, **KNOWN)
+    theirs = make_run(tmp_path / "b", {"chain": rows(THEIRS)}, **KNOWN)
     found, notes = compare_runs(ours, theirs, [])
     assert [(each["suite"], each["kind"]) for each in found] == [("chain", "greedy"), ("chain", "avg@k")]
-    assert notes == ["chain: samples is 2 here and 4 there."]
+    assert notes == []
+
+
+@pytest.mark.parametrize("key", [key for key in MUST_AGREE if key not in OF_BENCHMARKS])
+def test_evaluations_that_differ_in_any_setting_are_not_compared_and_the_setting_is_named(tmp_path, key):
+    ours = make_run(tmp_path / "a", {"chain": rows(OURS)}, **KNOWN)
+    theirs = make_run(tmp_path / "b", {"chain": rows(OURS)}, **{**KNOWN, key: 12})
+    mine = KNOWN.get(key, 1.0)  # the temperature is make_run's
+    with pytest.raises(UserError, match=f"not made alike: {key} is {re.escape(repr(mine))} in .*a and 12 in .*b;"):
+        compare_runs(ours, theirs, [])
+
+
+@pytest.mark.parametrize("key", OF_BENCHMARKS)
+def test_so_are_those_of_a_benchmark_asked_otherwise(tmp_path, key):
+    settings = {**KNOWN, "benchmark": "mmmu", "source": "x", "split": "x", "instruction": "x", "max_pixels": None}
+    ours = make_run(tmp_path / "a", {"mmmu": rows(OURS)}, **settings)
+    theirs = make_run(tmp_path / "b", {"mmmu": rows(OURS)}, **{**settings, "questions": "r", key: "y"})
+    with pytest.raises(UserError, match=f"not made alike: {key} is"):
+        compare_runs(ours, theirs, [])
+
+
+def test_the_same_questions_from_another_place_are_compared(tmp_path):
+    settings = {**KNOWN, "benchmark": "mmmu", "split": "x", "instruction": "x", "max_pixels": None}
+    ours = make_run(tmp_path / "a", {"mmmu": rows(OURS)}, **settings, source="here")
+    theirs = make_run(tmp_path / "b", {"mmmu": rows(OURS)}, **settings, source="there")
+    assert len(compare_runs(ours, theirs, [])[0]) == 2
+
+
+def test_what_an_older_evaluation_does_not_record_never_agrees_with_what_a_newer_one_does(tmp_path):
+    older = {key: value for key, value in KNOWN.items() if key != "max_new_tokens"}
+    ours = make_run(tmp_path / "a", {"chain": rows(OURS)}, **KNOWN)
+    theirs = make_run(tmp_path / "b", {"chain": rows(OURS)}, **older)
+    with pytest.raises(UserError, match=r"max_new_tokens is 36 in .* and unknown in"):
+        compare_runs(ours, theirs, [])
+    found, notes = compare_runs(theirs, theirs, [])
+    assert len(found) == 2
+    assert notes == ["chain: neither evaluation records max_new_tokens (an older rlsd made both)."]
+
+
+def test_of_several_evaluations_those_that_were_made_alike_are_compared(tmp_path):
+    ours = make_run(tmp_path / "a", {"chain": rows(OURS)}, **KNOWN)
+    theirs = make_run(tmp_path / "b", {"chain": rows(OURS)}, **{**KNOWN, "max_new_tokens": 12})
+    short = ours / "eval" / "max_new_tokens-12"
+    write_parquet(short / "chain.parquet", rows(dict.fromkeys(OURS, (0, 0, 0))))
+    write_json(short / "chain.json", {"suite": "chain", "temperature": 1.0, **KNOWN, "max_new_tokens": 12})
+    found, _ = compare_runs(ours, theirs, [])
+    assert found[0]["differences"]["accuracy"]["ours"] == 0
 
 
 def test_holms_correction_is_over_the_suites(tmp_path):
@@ -107,5 +167,5 @@ def test_what_cannot_be_compared_is_refused(tmp_path, other, suites, message):
 
 def test_a_run_without_samples_has_nothing_to_compare_by_avg_at_k():
     greedy_only = rows({"a": (1,)}, lambda name: {"benchmark": "mmmu", "discipline": "Science"})
-    with pytest.raises(UserError, match="same copy"):
-        compare_suite(greedy_only, greedy_only, greedy=False)
+    with pytest.raises(UserError, match="no such completions"):
+        compared(greedy_only, greedy_only, greedy=False)

@@ -8,7 +8,11 @@ from typer.testing import CliRunner
 
 from rlsd_cli.cli import app
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation.run import GREEDY, EvalOptions, evaluate_run, summarise
+from rlsd_cli.evaluation.results import GREEDY, evaluations
+from rlsd_cli.evaluation.run import evaluate_run, summarise
+from rlsd_cli.evaluation.settings import IDENTITY, OF_BENCHMARKS, EvalOptions
+from rlsd_cli.tasks.arithmetic import ArithmeticTask
+from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.training.run import train
 
 
@@ -44,7 +48,7 @@ def test_summary_by_hand():
         ("b", 0, False, "x", 4),
         ("b", 1, True, "x", 8),
     ]
-    summary = summarise(frame(rows), EvalOptions(samples=2), step=7)
+    summary = summarise(frame(rows), {"samples": 2}, step=7)
     assert summary["greedy_accuracy"] == 0.5
     assert summary["avg_at_k"] == 0.75
     assert summary["leakage_rate"] == 0.25
@@ -60,8 +64,10 @@ def test_a_suites_files_hold_every_completion(run):
     summaries = evaluate_run(run.path, options, ["chain", "long"], on_suite=told.append)
     assert [summary["suite"] for summary in summaries] == ["chain", "long"]
     assert told == summaries
-    assert json.loads((run.eval_dir / "chain.json").read_text()) == summaries[0]
-    rows = pd.read_parquet(run.eval_dir / "long.parquet")
+    folder = run.eval_dir / "samples-2,limit-5"
+    assert json.loads((folder / "chain.json").read_text()) == summaries[0]
+    assert set(IDENTITY) - set(OF_BENCHMARKS) <= set(summaries[0])
+    rows = pd.read_parquet(folder / "long.parquet")
     assert sorted(rows["sample_id"].unique()) == [-1, 0, 1]
     assert rows["prompt_id"].nunique() == 5
     assert len(rows) == 15
@@ -80,6 +86,50 @@ def test_batches_do_not_change_greedy_accuracy(run):
 
 def test_a_checkpoint_can_be_evaluated(run):
     assert evaluate_run(run.path, EvalOptions(samples=1, limit=2), ["chain"], step=1)[0]["checkpoint_step"] == 1
+
+
+def files(run):
+    return {path.relative_to(run.eval_dir): path.read_bytes() for path in run.eval_dir.rglob("*.*") if path.is_file()}
+
+
+def test_another_step_or_setting_overwrites_no_result(run):
+    options = EvalOptions(samples=1, limit=2)
+    evaluate_run(run.path, options, ["chain"])
+    before = files(run)
+    evaluate_run(run.path, options, ["chain"], step=1)
+    for changes in ({"max_new_tokens": 3}, {"seed": 1}, {"top_p": 0.5}, {"limit": 3}, {"batch_size": 1}):
+        evaluate_run(run.path, EvalOptions(**{"samples": 1, "limit": 2, **changes}), ["chain"])
+    after = files(run)
+    assert {name: after[name] for name in before} == before
+    found = [each.folder for each in evaluations(run, "chain") if each.folder.endswith(("limit-2", "tokens-3"))]
+    assert {"samples-1,limit-2", "step-1,samples-1,limit-2", "samples-1,limit-2,max_new_tokens-3"} <= set(found)
+
+
+def test_other_rules_for_an_answer_do_not_overwrite_verdicts_by_the_old_ones(run, monkeypatch):
+    options = EvalOptions(samples=1, limit=4)
+    evaluate_run(run.path, options, ["chain"])
+    before = files(run)
+    monkeypatch.setattr(ArithmeticTask, "verify", lambda self, text, answer, name="": Verdict(True, ""))
+    (summary,) = evaluate_run(run.path, options, ["chain"])
+    assert summary["greedy_accuracy"] == 1.0
+    after = files(run)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 2
+
+
+@pytest.mark.parametrize("changes", [{"top_k": 1}, {"top_p": 0.01}, {"min_p": 1.0}])
+def test_settings_that_leave_one_token_give_the_greedy_completions(run, changes):
+    evaluate_run(run.path, EvalOptions(samples=2, limit=4, **changes), ["chain"])
+    ((key, value),) = changes.items()
+    frame = pd.read_parquet(next(run.eval_dir.glob(f"*{key}-{value}*")) / "chain.parquet")
+    assert len(frame) == 12
+    assert all(len(set(texts)) == 1 for _, texts in frame.groupby("prompt_id")["completion"])
+
+
+@pytest.mark.parametrize("changes", [{"top_p": 0.0}, {"min_p": 1.5}, {"top_k": -1}, {"temperature": 0.0}])
+def test_settings_out_of_range_are_refused(changes):
+    with pytest.raises(UserError, match=f"{next(iter(changes))} is"):
+        EvalOptions(**changes)
 
 
 def test_wrong_suites_and_steps_are_refused(run):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rlsd_cli.arms import configure
 from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation.results import evaluation_notes, rows_of, suites_of
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.credit.data import COLUMNS, select
+from rlsd_cli.report.evaluations import evaluation_notes, rows_of, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import find_runs, open_run
 from rlsd_cli.runs.checkpoints import MARKER, checkpoint_files, digests, newest_intact

@@ -9,12 +9,14 @@ from PIL import Image
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.generation.engine import EngineOptions
+from rlsd_cli.generation.sampling import Sampling
 from rlsd_cli.generation.vllm_engine import VllmEngine
 
 
 class SamplingParams:
-    def __init__(self, *, n, max_tokens, temperature, seed):
+    def __init__(self, *, n, max_tokens, temperature, seed, presence_penalty, **more):
         self.n, self.max_tokens, self.temperature, self.seed = n, max_tokens, temperature, seed
+        self.more = {"presence_penalty": presence_penalty, **more}
 
 
 class LLM:
@@ -59,7 +61,7 @@ def vllm(monkeypatch):
 
 
 def complete(engine, prompts, **given):
-    how = {"samples": 2, "max_new_tokens": 7, "temperature": 0.6, "greedy": False, "seed": 3}
+    how = {"samples": 2, "max_new_tokens": 7, "sampling": Sampling(0.6), "greedy": False, "seed": 3}
     return engine.complete(prompts, **{**how, **given})
 
 
@@ -97,6 +99,15 @@ def test_text_prompts_are_generated_from_and_greedy_is_temperature_zero(vllm):
     assert (kind, prompts, params[0].n, params[0].temperature) == ("generate", ["1 + 1 ?"], 1, 0.0)
     assert LLM.made[0].model.endswith("assets/micro-base")
     assert "limit_mm_per_prompt" not in LLM.made[0].more
+
+
+def test_every_setting_of_sampling_reaches_vllm_and_only_the_penalty_where_it_is_greedy(vllm):
+    engine = VllmEngine("micro-base", EngineOptions(), images=0)
+    for greedy in (False, True):
+        complete(engine, ["1 + 1 ?"], sampling=Sampling(0.7, 0.9, 20, 0.05, 1.5), greedy=greedy)
+    drawn, greedy = (params[0].more for _, _, params in LLM.made[0].calls)
+    assert drawn == {"presence_penalty": 1.5, "top_p": 0.9, "top_k": 20, "min_p": 0.05}
+    assert greedy == {"presence_penalty": 1.5}
 
 
 def test_equal_seeds_give_equal_seeds_and_others_others(vllm):

@@ -33,6 +33,7 @@ def run_dir(tmp_path):
         "checkpoint_step": 30,
         "n_questions": 200,
         "samples": 4,
+        "max_new_tokens": 36,
         "greedy_accuracy": 0.435,
         "greedy_interval": [0.368, 0.504],
         "avg_at_k": 0.4,
@@ -63,12 +64,20 @@ def test_the_card_names_base_method_settings_numbers_and_leakage(run_dir):
     assert header["base_model"] == "Qwen/Qwen3-0.6B"
     assert header["library_name"] == "peft"
     assert "license" not in header, "nobody but the user can say it"
-    assert "| five-steps | 30 | 200 | 43.5 [36.8, 50.4] | 40.0 [35.0, 45.0] | 4 | 2.0 |" in text
+    assert "| five-steps | 30 | 200 | 43.5 [36.8, 50.4] | 40.0 [35.0, 45.0] | 4 | 36 | 2.0 |" in text
     assert "At step 30, 12.5 % of the rollouts mentioned a reference" in text
     assert "method `rlsd`, seed 7, 30 of 30 steps" in text
     assert "inherit the licence" in text
     settings = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
     assert settings["train"]["lora_rank"] == 4
+
+
+def test_a_card_shows_numbers_without_an_interval_and_what_older_files_lack(run_dir):
+    one = {"suite": "x", "n_questions": 1, "greedy_accuracy": 1.0, "greedy_interval": [0.2, 1.0]}
+    one |= {"avg_at_k": 0.5, "avg_at_k_interval": None}
+    (run_dir.eval_dir / "limit-1").mkdir()
+    (run_dir.eval_dir / "limit-1" / "x.json").write_text(json.dumps(one))
+    assert "| x | – | 1 | 100.0 [20.0, 100.0] | 50.0 [–, –] | – | – | – |" in card(run_dir)
 
 
 def test_the_card_of_a_run_without_evaluation_says_so(run_dir):

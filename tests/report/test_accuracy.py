@@ -6,9 +6,10 @@ import pytest
 from synthetic_runs import write_run
 
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation.results import evaluation_notes, read_suite, suites_of
+from rlsd_cli.evaluation.results import evaluations
 from rlsd_cli.report.accuracy import difference, mean_interval, samples_text
 from rlsd_cli.report.comparison import compare
+from rlsd_cli.report.evaluations import evaluation_notes, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.tables.accuracy import best_beyond_doubt, differences, table2
@@ -36,6 +37,10 @@ def run_with(tmp_path, method, seed, means, **options):
     path = write_run(tmp_path / f"{method}-{seed}", method, seed, evaluated=False, credit=False)
     write_suite(path, means, **options)
     return path
+
+
+def read_suite(run, suite):
+    return evaluations(run, suite)[0].result()
 
 
 def variants(tmp_path):

@@ -9,10 +9,10 @@ import yaml
 from matplotlib import pyplot as plt
 from synthetic_runs import write_evaluations, write_run
 
-from rlsd_cli.evaluation.results import suites_of
 from rlsd_cli.report.accuracy import difference, mean_interval
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.document import document
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.figures import FIGURES
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.style import styled

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from rlsd_cli.config import layers
 from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.run import base_run
+from rlsd_cli.evaluation.settings import EvalOptions
 from rlsd_cli.runs.directory import RunDir, write_json, write_text
 from rlsd_cli.sweep.launch import Job, busy, jobs_of, launch
 from rlsd_cli.sweep.plan import PlannedRun, missing, plan, read_sweep
 
 ROOT = Path(__file__).parents[2]
+EVALUATED = {"suite": "chain", "checkpoint_step": 0, "task_suites": ["chain"], **asdict(EvalOptions())}
 SWEEPS = sorted((ROOT / "experiments").glob("*/*.yaml"))
 SWEEPS = [path for path in SWEEPS if "runs:" in path.read_text()]
 
@@ -68,26 +71,39 @@ def test_a_mistake_in_a_sweep_file_is_one_sentence(tmp_path, changes, words):
 def test_only_what_is_missing_is_run(tmp_path):
     (run,) = plan(read_sweep(sweep_file(tmp_path)))
     everything = [run.train, run.evaluate, run.audit]
-    assert missing(run, 4) == everything
+    assert missing(run) == everything
     directory = RunDir(run.path)
     write_text(directory.config_file, dump(run.config))
     directory.write_status(state="running")
-    assert missing(run, 4) == everything
+    assert missing(run) == everything
     directory.write_status(state="complete")
-    assert missing(run, 4) == everything[1:]
-    write_json(directory.eval_dir / "chain.json", {"samples": 4})
-    assert missing(run, 4) == everything[1:], "an evaluation that was killed half-way is made again"
+    assert missing(run) == everything[1:]
+    write_json(directory.eval_dir / "chain.json", {**EVALUATED, "limit": 5})
     write_json(directory.leakage_dir / "report.json", {})
-    assert missing(run, 4) == []
-    assert missing(run, 8) == everything[1:]
-    assert [job.state for job in jobs_of([run], 4)] == ["done before"]
+    assert missing(run) == everything[1:], "a part of the questions is not the suite"
+    (directory.leakage_dir / "report.json").unlink()
+    write_json(directory.eval_dir / "chain.json", EVALUATED)
+    assert missing(run) == everything[1:], "an evaluation that was killed half-way is made again"
+    write_json(directory.leakage_dir / "report.json", {})
+    assert missing(run) == []
+    write_json(directory.eval_dir / "chain.json", {**EVALUATED, "task_suites": ["chain", "long"]})
+    assert missing(run) == everything[1:], "of two suites only one"
+    write_json(directory.eval_dir / "chain.json", {**EVALUATED, "checkpoint_step": 50})
+    assert missing(run) == everything[1:], "of another step"
+    write_json(directory.eval_dir / "chain.json", {"suite": "chain", "samples": 4, "checkpoint_step": 0})
+    assert missing(run) == everything[1:], "an older rlsd did not say how"
+    for changes in ({"samples": 8}, {"limit": 7}):
+        (other,) = plan(read_sweep(sweep_file(tmp_path, **changes)))
+        assert missing(other) == [other.evaluate, other.audit]
+    write_json(directory.eval_dir / "chain.json", EVALUATED)
+    assert [job.state for job in jobs_of([run])] == ["done before"]
 
 
 def test_a_directory_with_another_configuration_is_refused(tmp_path):
     (run,) = plan(read_sweep(sweep_file(tmp_path)))
     write_text(RunDir(run.path).config_file, "method: opsd\n")
     with pytest.raises(UserError, match="another configuration"):
-        missing(run, 4)
+        missing(run)
 
 
 def test_the_blame_of_rlsd_is_measured_once_without_evaluating_again(tmp_path):
@@ -97,13 +113,13 @@ def test_the_blame_of_rlsd_is_measured_once_without_evaluating_again(tmp_path):
     directory = RunDir(rlsd.path)
     write_text(directory.config_file, dump(rlsd.config))
     directory.write_status(state="complete")
-    write_json(directory.eval_dir / "chain.json", {"samples": 4})
+    write_json(directory.eval_dir / "chain.json", EVALUATED)
     write_json(directory.leakage_dir / "report.json", {})
-    assert missing(rlsd, 4) == [rlsd.blame]
+    assert missing(rlsd) == [rlsd.blame]
     write_json(directory.credit_dir / "planted.json", {"n": 20})
-    assert missing(rlsd, 4) == []
+    assert missing(rlsd) == []
     (_, more) = plan(read_sweep(sweep_file(tmp_path, planted=30, runs=[{"method": "grpo"}, {"method": "rlsd"}])))
-    assert missing(more, 4) == [more.blame]
+    assert missing(more) == [more.blame]
 
 
 def test_the_untrained_model_is_evaluated_once_whatever_the_seeds(tmp_path):
@@ -111,18 +127,18 @@ def test_the_untrained_model_is_evaluated_once_whatever_the_seeds(tmp_path):
     base, *others = plan(read_sweep(sweep_file(tmp_path, **changes)))
     assert len(others) == 2
     assert (base.name, base.train, base.audit) == ("base", (), ())
-    assert missing(base, 4) == [base.evaluate]
+    assert missing(base) == [base.evaluate]
     line = " ".join(base.evaluate)
     assert "--model micro-base" in line
     assert "--set task.operations=3 --samples 4 --limit 7" in line
     directory = base_run(base.path, "micro-base", base.config.task)
-    write_json(directory.eval_dir / "chain.json", {"samples": 4})
-    assert missing(base, 4) == [base.evaluate], "killed before the last suite"
+    write_json(directory.eval_dir / "limit-7" / "chain.json", {**EVALUATED, "limit": 7})
+    assert missing(base) == [base.evaluate], "killed before the last suite"
     directory.write_status(state="complete")
-    assert missing(base, 4) == []
+    assert missing(base) == []
     (other, *_) = plan(read_sweep(sweep_file(tmp_path, base=True)))
     with pytest.raises(UserError, match="another configuration"):
-        missing(other, 4)
+        missing(other)
 
 
 def job(tmp_path, name, *codes):

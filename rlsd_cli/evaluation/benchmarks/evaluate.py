@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation.benchmarks.scored import Scored
+from rlsd_cli.evaluation.benchmarks.numbers import averages
 from rlsd_cli.evaluation.benchmarks.suites import find, judge, load_suite
+from rlsd_cli.evaluation.results import verdicts
 from rlsd_cli.evaluation.run import Suite
-from rlsd_cli.statistics.intervals import Interval, wilson_interval
+from rlsd_cli.evaluation.versions import of_benchmark
+from rlsd_cli.statistics.intervals import wilson_interval
 from rlsd_cli.statistics.jackknife import jackknife
 
 if TYPE_CHECKING:
@@ -53,21 +58,29 @@ def load(request: Request, limit: int | None = None) -> Suite:
     name, count = Counter(example.id for example in examples).most_common(1)[0]
     if count > 1:
         raise UserError(f"{source} has the question '{name}' {count} times: give a copy in which each stands once.")
-    told = {"benchmark": request.name, "source": source, "split": split, "instruction": instruction}
+    settings = {
+        "benchmark": request.name,
+        "source": source,
+        "split": split,
+        "instruction": instruction,
+        "max_pixels": request.max_pixels,
+    }
+    asked = {"instruction": request.instruction, "max_pixels": request.max_pixels}
     return Suite(
         name=request.name if split == benchmark.split else f"{request.name}-{split}",
         examples=examples,
         judge=judge,
         max_new_tokens=MAX_NEW_TOKENS,
         chunk=CHUNK,
-        keep=lambda example: {"meta": json.dumps(example.meta, ensure_ascii=False, sort_keys=True)},
-        describe=lambda frame: told | describe(frame),
+        keep=lambda example: {
+            "unit": benchmark.unit(example),
+            "meta": json.dumps(example.meta, ensure_ascii=False, sort_keys=True),
+        },
+        describe=describe,
+        verifier=of_benchmark(benchmark.judge),
+        settings=settings,
+        asked={name: value for name, value in asked.items() if value is not None},
     )
-
-
-def ends(interval: Interval) -> list[float] | None:
-    """Return the ends of an interval, None where there is none."""
-    return [interval.low, interval.high] if interval.known else None
 
 
 def describe(frame: pd.DataFrame) -> dict[str, Any]:
@@ -77,13 +90,16 @@ def describe(frame: pd.DataFrame) -> dict[str, Any]:
     that have the problem as the unit.
     """
     found: dict[str, Any] = {"metrics": defaultdict(dict)}
-    for kind, scored in (("greedy", Scored.of(frame, True)), ("avg_at_k", Scored.of(frame, False))):
-        numbers = jackknife(scored.average, scored.units)
+    for kind, greedy in (("greedy", True), ("avg_at_k", False)):
+        result = verdicts(frame, greedy)
+        assert result is not None
+        units = len(np.unique(result.units))
+        numbers = jackknife(partial(averages, result), result.units.tolist())
         for name, each in numbers.items():
-            found["metrics"][name] |= {kind: each.mean, f"{kind}_interval": ends(each)}
-        if scored.grouped:
-            accuracy, units = numbers["accuracy"], len(set(scored.units))
+            found["metrics"][name] |= {kind: each.mean, f"{kind}_interval": each.ends}
+        if units < len(result.units):
+            accuracy = numbers["accuracy"]
             if accuracy.mean in (0.0, 1.0):  # no spread: as if the units were all that was asked
                 accuracy = wilson_interval(units * int(accuracy.mean), units)
-            found[f"{kind}_interval"] = ends(accuracy)
+            found[f"{kind}_interval"] = accuracy.ends
     return found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlsd_cli.evaluation.results import suites_of
 from rlsd_cli.report.accuracy import difference
 from rlsd_cli.report.claims.base import LEAK_FREE, NOT_SEEN, SEEN, WITHIN, Finding, arm, seeds_of
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.credit.blame import measured
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.measures import fifths, matched
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.verdicts import UNDECIDED, judge, judge_within, p_text, signed

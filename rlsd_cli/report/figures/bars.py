@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rlsd_cli.evaluation.results import suites_of
 from rlsd_cli.report.accuracy import mean_interval
 from rlsd_cli.report.comparison import Comparison
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.figures.base import Picture, arms, legend, seeds_text
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import PAGE, in_order, inches, styles, tint

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rlsd_cli.evaluation.results import evaluation_notes, suites_of
 from rlsd_cli.report.accuracy import difference, mean_interval, samples_text
 from rlsd_cli.report.comparison import Comparison, Variant
+from rlsd_cli.report.evaluations import evaluation_notes, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table

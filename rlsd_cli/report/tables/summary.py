@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from rlsd_cli.evaluation.results import suites_of
 from rlsd_cli.report.accuracy import mean_interval
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import seed_matrix
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.measures import fifths, leakage_at_the_end
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import in_order, styles

@@ -10,9 +10,10 @@ from rlsd_cli.cli import app
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation import run as evaluation
 from rlsd_cli.evaluation.benchmarks import evaluate as benchmark_suites
-from rlsd_cli.evaluation.results import read_suite, suites_of
+from rlsd_cli.evaluation.results import evaluations
 from rlsd_cli.generation.engine import Completion
 from rlsd_cli.report.comparison import compare
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.runs import open_run
 from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.tasks.messages import as_text, images_of
@@ -36,7 +37,9 @@ class Script:
     def __init__(self, answer):
         self.answer, self.asked = answer, []
 
-    def complete(self, prompts, *, samples, max_new_tokens, temperature, greedy, seed):
+    template = "chat"
+
+    def complete(self, prompts, *, samples, max_new_tokens, sampling, greedy, seed):
         self.asked += [as_text(prompt) for prompt in prompts]
         return [
             [Completion(self.answer(as_text(prompt), None if greedy else i), 5, False) for i in range(samples)]
@@ -68,12 +71,13 @@ def evaluated(vl_model, local_copies, tmp_path_factory):
 def test_a_vision_model_is_evaluated_on_all_five_local_copies(evaluated, local_copies):
     path, summaries = evaluated
     assert [summary["suite"] for summary in summaries] == list(NAMES)
-    assert {file.name for file in (path / "eval").iterdir()} == {f"{n}.{e}" for n in NAMES for e in ("json", "parquet")}
+    folder = path / "eval" / "samples-2,max_new_tokens-4"
+    assert {file.name for file in folder.iterdir()} == {f"{n}.{e}" for n in NAMES for e in ("json", "parquet")}
     for summary in summaries:
         name = summary["suite"]
-        assert json.loads((path / "eval" / f"{name}.json").read_text()) == summary
+        assert json.loads((folder / f"{name}.json").read_text()) == summary
         assert summary["source"] == local_copies[name]
-        rows = pd.read_parquet(path / "eval" / f"{name}.parquet")
+        rows = pd.read_parquet(folder / f"{name}.parquet")
         assert len(rows) == summary["n_questions"] * 3
         assert set(rows["sample_id"]) == {-1, 0, 1}
         assert rows["length"].between(1, 4).all()
@@ -86,7 +90,7 @@ def test_plots_find_the_benchmarks_of_a_directory_without_a_task(evaluated):
     assert "task" not in run.config
     variant = compare([run]).variants["base"]
     assert suites_of(variant) == sorted(NAMES)
-    assert len(read_suite(run.directory, "wemath").ids) == 9
+    assert len(evaluations(run.directory, "wemath")[0].result().ids) == 9
 
 
 def test_the_model_sees_the_images_of_its_question(vl_model, local_copies):
@@ -111,7 +115,7 @@ def test_wemath_numbers_average_samples_and_have_the_problem_as_unit(script, vl_
         *("--model", vl_model, "--output-dir", path, "--benchmark", "wemath", "--data", local_copies["wemath"]),
         *("--samples", 2),
     )
-    summary = json.loads((path / "eval" / "wemath.json").read_text())
+    summary = json.loads((path / "eval" / "samples-2" / "wemath.json").read_text())
     assert (summary["greedy_accuracy"], summary["avg_at_k"]) == (1.0, 0.5)
     assert summary["metrics"]["score_strict"]["greedy"] == 1.0
     assert summary["metrics"]["score_strict"]["avg_at_k"] == 0.5
@@ -163,28 +167,29 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_one_that_was_not(
     with pytest.raises(AssertionError):
         run_eval(*arguments("cut"))
     assert RunDir.open(tmp_path / "cut").status()["state"] == "running"
-    assert not list((tmp_path / "cut" / "eval").glob("*.parquet"))
+    assert not list((tmp_path / "cut" / "eval").rglob("wemath.parquet"))
     rest = script(answer)
     run_eval(*arguments("cut"))
     assert len(rest.asked) == len(whole.asked) - 2 * 2 * 2
     for name in ("wemath.json", "wemath.parquet"):
-        files = [(tmp_path / run / "eval" / name).read_bytes() for run in ("whole", "cut")]
+        files = [(tmp_path / run / "eval" / "samples-2" / name).read_bytes() for run in ("whole", "cut")]
         assert files[0] == files[1]
-    assert not list((tmp_path / "cut" / "eval").glob("*.parts"))
+    assert not list((tmp_path / "cut" / "eval").rglob("*.parts"))
 
 
 def test_parts_of_another_question_set_are_not_mixed_in(script, vl_model, local_copies, tmp_path):
     path = tmp_path / "base"
     arguments = ("--model", vl_model, "--output-dir", path, "--benchmark", "wemath", "--data", local_copies["wemath"])
     script(lambda text, sample: "<Answer>: B")
-    parts = path / "eval" / "wemath.parts"
+    folder = path / "eval" / "samples-1"
+    parts = folder / "wemath.parts"
     run_eval(*arguments, "--samples", 1)
-    frame = pd.read_parquet(path / "eval" / "wemath.parquet").assign(correct=False)
+    frame = pd.read_parquet(folder / "wemath.parquet").assign(correct=False)
     parts.mkdir()
     (parts / "key.json").write_text('{"model": "another"}')
     frame.to_parquet(parts / "000000.parquet")
     run_eval(*arguments, "--samples", 1)
-    assert json.loads((path / "eval" / "wemath.json").read_text())["avg_at_k"] == 1.0
+    assert json.loads((folder / "wemath.json").read_text())["avg_at_k"] == 1.0
 
 
 def test_the_instruction_and_another_split_can_be_chosen(script, vl_model, local_copies, tmp_path):
@@ -195,7 +200,7 @@ def test_the_instruction_and_another_split_can_be_chosen(script, vl_model, local
         *("--split", "zerobench_subquestions", "--instruction", "Answer in tags."),
     )
     assert all(text.endswith("Answer in tags.") for text in engine.asked)
-    summary = json.loads((path / "eval" / "zerobench-zerobench_subquestions.json").read_text())
+    summary = json.loads(next((path / "eval").glob("instruction-*/zerobench-zerobench_subquestions.json")).read_text())
     assert (summary["instruction"], summary["greedy_accuracy"]) == ("Answer in tags.", 0.5)
 
 
