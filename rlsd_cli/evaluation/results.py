@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.settings import IDENTITY, MUST_AGREE, digest, same_evaluation, value_of
 from rlsd_cli.runs.directory import RunDir, read_object, write_json, write_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 GREEDY = -1  # sample_id of the greedy completion
 COLUMNS = ("prompt_id", "sample_id", "correct")
@@ -65,6 +63,8 @@ def verdicts(frame: pd.DataFrame, greedy: bool) -> SuiteResult | None:
     Raises:
         ValueError: Some question lacks a sample that others have.
     """
+    import numpy as np
+
     chosen = frame[(frame["sample_id"] == GREEDY) == greedy]
     if chosen.empty:
         return None

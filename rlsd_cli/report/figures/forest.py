@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlsd_cli.evaluation.results import suites_of
 from rlsd_cli.report.accuracy import difference
 from rlsd_cli.report.comparison import Comparison
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.literature import Contrast, counts, literature_file, read_literature
 from rlsd_cli.report.missing import Missing
