@@ -64,23 +64,22 @@ def evidence_weight(advantage: Tensor, delta: Tensor, epsilon_w: float) -> Tenso
     return weight.clamp(1 - epsilon_w, 1 + epsilon_w)
 
 
-def clipped_share(advantage: Tensor, delta: Tensor, mask: Tensor, epsilon_w: float) -> tuple[Tensor, Tensor]:
-    """Return the shares of tokens whose evidence weight is clipped below and above (Fig. 5c).
+def clipped(advantage: Tensor, delta: Tensor, epsilon_w: float) -> tuple[Tensor, Tensor]:
+    """Return which tokens' evidence weights are clipped below and above (Fig. 5c).
+
+    Their share of which tokens is the caller's to say: the paper does not name its denominator.
 
     Args:
-        advantage: (B,). Rows with A = 0 carry no credit and are left out.
-        delta: (B, T) privileged gain.
-        mask: (B, T), 1 on completion tokens.
+        advantage: (B,). Where A = 0 the weight is 1 and nothing is clipped.
+        delta: (B, T) privileged gain, 0 on padding.
         epsilon_w: As in `evidence_weight`.
 
     Returns:
-        Two scalars (low, high); 0 where no row has an advantage.
+        Two tensors (B, T), 1 where clipped, else 0.
     """
-    counted = mask.bool() & (advantage != 0).unsqueeze(1)
     exponent = torch.sign(advantage).unsqueeze(1) * delta
     low, high = torch.log1p(torch.tensor([-epsilon_w, epsilon_w], dtype=torch.float64)).tolist()
-    total = counted.sum().clamp(min=1)
-    return ((exponent < low) & counted).sum() / total, ((exponent > high) & counted).sum() / total
+    return (exponent < low).to(delta.dtype), (exponent > high).to(delta.dtype)
 
 
 def rlsd_advantage(

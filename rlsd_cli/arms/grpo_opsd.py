@@ -9,6 +9,7 @@ coefficient; α = 1, both at their own scale, is our choice (docs/arms.md).
 from __future__ import annotations
 
 from rlsd_cli.arms import Arm, DivergenceOptions, Look, View
+from rlsd_cli.arms.options import chosen_divergence
 
 
 class Options(DivergenceOptions):
@@ -28,5 +29,5 @@ ARM = Arm(
     options=Options,
     defaults={"teacher": {"source": "online", "reference": "solution"}},
     views={"teacher": View("reference")},
-    trainer="rlsd_cli.training.distillation:DistillationTrainer",
+    divergence=chosen_divergence,
 )

@@ -9,6 +9,7 @@ is privileged. It must share the student's vocabulary. Reverse KL by default, as
 from __future__ import annotations
 
 from rlsd_cli.arms import Arm, DivergenceOptions, Look, View
+from rlsd_cli.arms.options import chosen_divergence
 
 
 class Options(DivergenceOptions):
@@ -27,5 +28,5 @@ ARM = Arm(
     docs="docs/arms.md#opd",
     options=Options,
     views={"teacher": View("prompt", weights="external")},
-    trainer="rlsd_cli.training.opd:OPDTrainer",
+    divergence=chosen_divergence,
 )

@@ -10,6 +10,7 @@ vocabulary, top-k and tail, teacher's top-1, student's top-1; an upper bound for
 from __future__ import annotations
 
 from rlsd_cli.arms import Arm, DivergenceOptions, Look, View
+from rlsd_cli.arms.options import chosen_divergence
 
 ARM = Arm(
     name="opsd",
@@ -22,5 +23,5 @@ ARM = Arm(
     options=DivergenceOptions,
     defaults={"teacher": {"source": "online", "reference": "solution"}},
     views={"teacher": View("reference")},
-    trainer="rlsd_cli.training.distillation:DistillationTrainer",
+    divergence=chosen_divergence,
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from rlsd_cli.config.layers import Section, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rlsd_cli.arms.tokens import Distributions
 
 Support = Literal["full", "top_k", "teacher_top1", "student_top1"]
 
@@ -72,3 +77,17 @@ class DivergenceOptions(Objective):
     entry_clip: Annotated[float, Field(gt=0)] | None = None
     policy_weight: Annotated[float, Field(ge=0, description="weight of GRPO's loss")] = 0.0
     distillation_weight: Annotated[float, Field(ge=0, description="weight of the divergence, α")] = 1.0
+
+
+def chosen_divergence(seen: Distributions, options: DivergenceOptions) -> Tensor:
+    """Return the divergence that the options choose, (n,), teacher against student (`rlsd_cli.divergences`)."""
+    from rlsd_cli.divergences import divergence
+
+    return divergence(
+        seen.student,
+        seen.teacher,
+        support=options.support,
+        beta=options.beta,
+        top_k=options.top_k,
+        entry_clip=options.entry_clip,
+    )

@@ -9,7 +9,7 @@ the other samples of the same prompt, never the sample itself. Samples without o
 from __future__ import annotations
 
 from rlsd_cli.arms import Arm, DivergenceOptions, Look, View
-from rlsd_cli.arms.options import Support
+from rlsd_cli.arms.options import Support, chosen_divergence
 
 
 class Options(DivergenceOptions):
@@ -30,5 +30,5 @@ ARM = Arm(
     options=Options,
     defaults={"teacher": {"source": "ema", "ema_rate": 0.05}},
     views={"teacher": View("sibling:right")},
-    trainer="rlsd_cli.training.sdpo:SDPOTrainer",
+    divergence=chosen_divergence,
 )

@@ -15,17 +15,18 @@ DEFAULT_COMPLETION_TOKENS = 1024
 
 
 def held_teacher(config: RunConfig, arm: Arm, shape: Shape) -> int:
-    """Return the parameters of a teacher that is held beside the policy, 0 for none.
+    """Return the parameters of the teachers that are held beside the policy, 0 for none.
 
     Raises:
         UserError: The external teacher's size is not known.
     """
-    if not arm.needs_teacher:
-        return 0
-    if config.teacher.model is not None:
-        return shape_of(config.teacher.model).parameters
-    own_weights = config.teacher.source != "online" and config.train.lora_rank is None
-    return shape.parameters if own_weights else 0
+    options = arm.options.model_validate(config.objective)
+    weights = {view.weights for view in arm.views_of(options).values()}
+    external = shape_of(config.teacher.model).parameters if "external" in weights and config.teacher.model else 0
+    if config.train.lora_rank is not None:  # the teachers are the policy, with its adapter off or another one
+        return external
+    own = {config.teacher.source if each == "configured" else each for each in weights} - {"online", "external"}
+    return external + len(own) * shape.parameters
 
 
 def job_of(

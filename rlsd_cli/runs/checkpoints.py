@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from transformers.trainer_utils import rotate_checkpoints
-
 from rlsd_cli.runs.directory import write_json
 
 MARKER = "rlsd_complete.json"
@@ -70,35 +68,11 @@ def checkpoints(directory: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
+def mark_complete(directory: Path) -> None:
+    """Write down that a checkpoint is whole, and with which files; atomically."""
+    write_json(directory / MARKER, {"files": checkpoint_files(directory), "sha256": digests(directory)})
+
+
 def newest_intact(directory: Path) -> tuple[int, Path] | None:
     """Return the newest checkpoint that is whole to the byte, or None."""
     return next(((step, path) for step, path in reversed(checkpoints(directory)) if is_intact(path)), None)
-
-
-class CheckpointMixin:
-    """Trainer mixin: marks a checkpoint as whole after its last file, and keeps the teacher's copy in it."""
-
-    teacher: Any = None
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        # The Trainer would remove older checkpoints before this one is marked: a kill between the two would leave none.
-        limit, self.args.save_total_limit = self.args.save_total_limit, None  # type: ignore[attr-defined]
-        try:
-            super()._save_checkpoint(model, trial)  # type: ignore[misc]
-        finally:
-            self.args.save_total_limit = limit  # type: ignore[attr-defined]
-        directory = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"  # type: ignore[attr-defined]
-        if self.teacher is not None:
-            self.teacher.save(directory / TEACHER_FILE, self.accelerator)  # type: ignore[attr-defined]
-        self.accelerator.wait_for_everyone()  # type: ignore[attr-defined]
-        if self.args.should_save:  # type: ignore[attr-defined]
-            write_json(directory / MARKER, {"files": checkpoint_files(directory), "sha256": digests(directory)})
-            rotate_checkpoints(str(directory.parent), save_total_limit=limit)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
-        if self.teacher is not None:
-            self.teacher.load(Path(resume_from_checkpoint) / TEACHER_FILE)
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Write no model card per checkpoint: a card belongs to a published model."""

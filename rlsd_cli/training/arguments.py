@@ -28,7 +28,6 @@ def shared_arguments(context: RunContext) -> dict[str, Any]:
         "logging_steps": 1,
         "save_strategy": "steps",
         "save_steps": train.save_every,
-        "save_total_limit": train.keep_checkpoints,
         "report_to": config.log.report_to,
         "run_name": f"{config.name}-seed-{config.seed}",
         "project": config.log.project,

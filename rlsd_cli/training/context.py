@@ -22,7 +22,3 @@ class RunContext:
     model: Any
     tokenizer: Any
     dataset: Dataset
-
-    def option(self, name: str) -> Any:
-        """Return an option of the arm's objective."""
-        return self.config.objective[name]

@@ -12,7 +12,7 @@ from rlsd_cli.models.images import require_vision
 from rlsd_cli.models.limits import check_rewards
 from rlsd_cli.models.processors import takes_images
 from rlsd_cli.models.shapes import Shapes
-from rlsd_cli.tasks.base import Example, ReferenceKind, Task, Verdict
+from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 from rlsd_cli.tasks.messages import as_text, without_images
 
 REFERENCE_KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
@@ -89,23 +89,43 @@ def columns_of(examples: list[Example], takes_images: bool, model: str) -> dict[
 class VerifierReward:
     """A task's verifier and reward as a TRL reward function.
 
-    The verdicts of the last call stay in ``verdicts``, so that they need not be made twice.
+    What it saw and found stays in ``record`` until the next call: equal-length lists by column of
+    completions/*.parquet, and the completions' token ids.
     """
 
     __name__ = "accuracy"
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.verdicts: list[Verdict] = []
+        self.record: dict[str, list[Any]] = {}
 
-    def __call__(self, completions: list[Any], answer: list[str], prompt_id: list[str], **_: Any) -> list[float]:
+    def __call__(
+        self,
+        prompts: list[Any],
+        completions: list[Any],
+        completion_ids: list[list[int]],
+        answer: list[str],
+        prompt_id: list[str],
+        **_: Any,
+    ) -> list[float]:
         """Return one reward per completion.
 
         Raises:
             UserError: The task gives a reward that is no finite number.
         """
         texts = [as_text(completion) for completion in completions]
-        self.verdicts = [self.task.verify(*row) for row in zip(texts, answer, prompt_id, strict=True)]
-        rewards = [self.task.reward(text, verdict) for text, verdict in zip(texts, self.verdicts, strict=True)]
+        verdicts = [self.task.verify(*row) for row in zip(texts, answer, prompt_id, strict=True)]
+        rewards = [self.task.reward(text, verdict) for text, verdict in zip(texts, verdicts, strict=True)]
         check_rewards(rewards, prompt_id)
+        self.record = {
+            "prompt_id": list(prompt_id),
+            "prompt": [as_text(prompt) for prompt in prompts],
+            "completion": texts,
+            "answer": list(answer),
+            "extracted": [verdict.extracted for verdict in verdicts],
+            "correct": [verdict.correct for verdict in verdicts],
+            "reward": rewards,
+            "length": [len(ids) for ids in completion_ids],
+            "completion_ids": completion_ids,
+        }
         return rewards

@@ -10,6 +10,7 @@ from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.utils import pad
 
 from rlsd_cli.generation.loop import decodable, decode
+from rlsd_cli.models.limits import check_context
 
 # TRL's own settings of `generate`; with any other in place, or another value, `generate` does the work.
 _NEUTRAL = {"do_sample": True, "top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0}
@@ -32,23 +33,36 @@ class FastRolloutsMixin:
         multimodal_fields: dict[str, Any],
         num_generations: int,
         has_tool_images: bool = False,
-    ) -> tuple[list[list[int]], None]:
+    ) -> tuple[list[list[int]], Any]:
+        model = self.accelerator.unwrap_model(self.model)
+        check_context(model, max(len(row) for row in prompt_ids), self.max_completion_length)
+        completions = self._own_loop(prompt_ids, images, multimodal_fields)
+        if completions is not None:
+            return completions, None
+        result = super()._generate_single_turn(  # type: ignore[misc]
+            prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+        )
+        if images is not None:
+            # TRL marks a question without pictures by None, which processors refuse beside questions with some.
+            images[:] = [group or [] for group in images]
+        return result
+
+    def _own_loop(
+        self: Any, prompt_ids: list[list[int]], images: Any, multimodal_fields: dict[str, Any]
+    ) -> list[list[int]] | None:
+        """Return completions, or None where TRL has to make them."""
         plain = not (self.use_vllm or self.use_transformers_continuous_batching or self.tools)
         alone = not (self.is_deepspeed_enabled or self.is_fsdp_enabled)
         text = images is None and not multimodal_fields
         if not (plain and alone and text and samples_plainly(self.generation_kwargs)):
-            return super()._generate_single_turn(  # type: ignore[misc]
-                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
-            )
+            return None
         with unwrap_model_for_generation(
             self.model_wrapped,
             self.accelerator,
             gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         ) as model:
             if not decodable(model):
-                return super()._generate_single_turn(  # type: ignore[misc]
-                    prompt_ids, images, multimodal_fields, num_generations, has_tool_images
-                )
+                return None
             tensors = [torch.tensor(ids) for ids in prompt_ids]
 
             def padded(rows: list[Tensor], value: int) -> Tensor:
@@ -65,7 +79,7 @@ class FastRolloutsMixin:
                 temperature=self.temperature,
             )
         ends = set(self.eos_token_ids)
-        return [through_first(row, ends) for row in completions.tolist()], None
+        return [through_first(row, ends) for row in completions.tolist()]
 
 
 def through_first(tokens: list[int], ends: set[int]) -> list[int]:

@@ -23,7 +23,7 @@ from rlsd_cli.objectives import evidence_weight, group_advantage, rlsd_advantage
 from rlsd_cli.runs.directory import write_parquet
 from rlsd_cli.tasks.messages import as_text
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.distillation import CHUNK_ELEMENTS, last_hidden_states, logits_of
+from rlsd_cli.training.head import chunk_rows, head_of, last_hidden_states
 
 PROBE_STREAM = -1  # run seeds start at 0, so no run trains on this stream
 PROBE_EPSILON_W = 0.2
@@ -96,12 +96,12 @@ def _score_rows(
 
     student, teacher = hidden(closed), hidden(opened)
     sampled = ids[mask.bool()].unsqueeze(1)
-    chunk = max(1, CHUNK_ELEMENTS // model.config.get_text_config().vocab_size)
+    chunk, head = chunk_rows(model), head_of(model)
     columns: list[Tensor] = []
     for start in range(0, sampled.size(0), chunk):
         part = slice(start, start + chunk)
-        log_s = torch.log_softmax(logits_of(model, student[part], temperature), dim=-1)
-        log_t = torch.log_softmax(logits_of(model, teacher[part], temperature), dim=-1)
+        log_s = torch.log_softmax(head(student[part]) / temperature, dim=-1)
+        log_t = torch.log_softmax(head(teacher[part]) / temperature, dim=-1)
         gain = (log_t.gather(1, sampled[part]) - log_s.gather(1, sampled[part])).squeeze(1)
         entropy = -kl_entries(log_s, torch.zeros_like(log_s)).sum(dim=1)
         forward, reverse = kl_entries(log_t, log_s).sum(dim=1), kl_entries(log_s, log_t).sum(dim=1)

@@ -117,10 +117,13 @@ def _train_locked(
 ) -> RunDir:
     quiet_libraries(config.train.threads)
     from rlsd_cli.training.callbacks import way_out
+    from rlsd_cli.training.checkpointing import load_teachers
 
     trainer, callbacks = build_trainer(config, run_dir, on_step, say)
     checkpoint = on_main(lambda: find_checkpoint(run_dir, say))
     on_main(lambda: begin(config, run_dir, checkpoint[0] if checkpoint else 0))
+    if checkpoint:
+        load_teachers(trainer, checkpoint[1])
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint[1]) if checkpoint else None)
     except BaseException as error:
@@ -172,8 +175,10 @@ def build_trainer(
     from rlsd_cli.models.processors import takes_images
     from rlsd_cli.tasks.load import load_task
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
+    from rlsd_cli.training.checkpointing import CheckpointCallback
     from rlsd_cli.training.context import RunContext
     from rlsd_cli.training.data import check_images, training_set
+    from rlsd_cli.training.means import TokenMeans
     from rlsd_cli.training.preflight import check_machine
     from rlsd_cli.training.probe import Probe
     from rlsd_cli.training.references import check_references
@@ -206,12 +211,15 @@ def build_trainer(
     callbacks = {
         "probe": ProbeCallback(trainer, Probe(context), timer),
         "metrics": MetricsCallback(run_dir, config.method, config.train.steps, timer, on_step),
+        "checkpoints": CheckpointCallback(trainer, config.train.keep_checkpoints),
         "interrupt": InterruptCallback(),
     }
     for callback in callbacks.values():
         trainer.add_callback(callback)
-    # The probe goes first, so that a service gets its metrics with the step's.
-    trainer.callback_handler.callbacks.insert(0, trainer.pop_callback(ProbeCallback))
+    # What adds to a step's metrics goes first, so that a service gets all of them.
+    for kind in (ProbeCallback, TokenMeans):
+        if (callback := trainer.pop_callback(kind)) is not None:
+            trainer.callback_handler.callbacks.insert(0, callback)
     if config.log.report_to != "none":
         trainer.add_callback(MetadataCallback(trainer, config))
     return trainer, callbacks

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from torch.utils.data import SequentialSampler
-from transformers import TrainerState
 from trl import SFTConfig, SFTTrainer
 
 from rlsd_cli.models.limits import check_context
 from rlsd_cli.models.processors import takes_images
-from rlsd_cli.runs.checkpoints import CheckpointMixin
 from rlsd_cli.training.arguments import shared_arguments
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.distributed import share_of_prompts, world_size
@@ -43,7 +39,7 @@ def solutions(dataset: Dataset, with_images: bool) -> Dataset:
     return dataset.with_transform(rows)
 
 
-class ReferenceTrainer(CheckpointMixin, SFTTrainer):
+class ReferenceTrainer(SFTTrainer):
     """TRL's SFTTrainer on the run's prompts and their reference solutions, in the run's order."""
 
     def __init__(self, context: RunContext) -> None:
@@ -55,6 +51,7 @@ class ReferenceTrainer(CheckpointMixin, SFTTrainer):
                 **shared_arguments(context),
                 per_device_train_batch_size=micro_batch,
                 gradient_accumulation_steps=accumulation,
+                train_sampling_strategy="sequential",
                 completion_only_loss=True,
                 max_length=None,
                 remove_unused_columns=not with_images,  # rows with images are made from the one column "index"
@@ -65,11 +62,5 @@ class ReferenceTrainer(CheckpointMixin, SFTTrainer):
         if not with_images:
             check_context(context.model, max(len(ids) for ids in self.train_dataset["input_ids"]), 0)
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-        # TRL keeps this counter in memory only; the last log line before the checkpoint has it.
-        history = TrainerState.load_from_json(str(Path(resume_from_checkpoint) / "trainer_state.json")).log_history
-        self._total_train_tokens = next(line["num_tokens"] for line in reversed(history) if "num_tokens" in line)
-
-    def _get_train_sampler(self, dataset: Any = None) -> Any:
-        return SequentialSampler(dataset if dataset is not None else self.train_dataset)
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write no model card per checkpoint: a card belongs to a published model."""

@@ -13,32 +13,33 @@ from rlsd_cli.generation.loop import distinct
 from rlsd_cli.models.images import PER_IMAGE
 
 
-def can_share(module: Any, inputs: dict[str, Any]) -> bool:
+def can_share(module: Any, inputs: dict[str, Any], view: str = "teacher") -> bool:
     """Return whether the pass can be split: a bare decoder of text, and prompts that repeat."""
-    prompts, completion = inputs["teacher_prompt_ids"], inputs["completion_ids"]
+    prompts, completion = inputs[f"{view}_prompt_ids"], inputs["completion_ids"]
     return (
         caches_plainly(module)
         and not (module.training and module.is_gradient_checkpointing)  # which switches caches off
         and not any(name in inputs for name in PER_IMAGE)
         and completion.size(1) > 1
-        and len(distinct(prompts, inputs["teacher_prompt_mask"])[0]) < len(completion)
+        and len(distinct(prompts, inputs[f"{view}_prompt_mask"])[0]) < len(completion)
     )
 
 
 @torch.no_grad()
-def read_prompts_once(module: Any, inputs: dict[str, Any], **scoring: Any) -> tuple[Tensor, Tensor, Any]:
+def read_prompts_once(module: Any, inputs: dict[str, Any], view: str, **scoring: Any) -> tuple[Tensor, Tensor, Any]:
     """Read U distinct prompts, then the completions of B rows behind them.
 
     Args:
         module: A model for which ``can_share`` holds.
         inputs: The batch.
+        view: Whose prompts.
         scoring: Further arguments of the second pass.
 
     Returns:
         The logits (U, V) of the first token, the prompt of each row (B,), and the output of the second pass
         over (B, T-1): all tokens of the completions but the last one, which predicts nothing.
     """
-    ids, mask, completion = inputs["teacher_prompt_ids"], inputs["teacher_prompt_mask"], inputs["completion_ids"]
+    ids, mask, completion = inputs[f"{view}_prompt_ids"], inputs[f"{view}_prompt_mask"], inputs["completion_ids"]
     first, row_of = distinct(ids, mask)
     cache = DynamicCache(config=module.config)
     cached = {str(cache_argument(module)): cache, "use_cache": True}
@@ -49,9 +50,9 @@ def read_prompts_once(module: Any, inputs: dict[str, Any], **scoring: Any) -> tu
     return logits, row_of, module(input_ids=completion[:, :-1], attention_mask=seen, **cached, **scoring)
 
 
-def sampled_logps(module: Any, inputs: dict[str, Any], temperature: float) -> Tensor:
+def sampled_logps(module: Any, inputs: dict[str, Any], view: str, temperature: float) -> Tensor:
     """Return the log-probs of the sampled tokens, (B, T): one log-softmax per prompt, TRL's fused head for the rest."""
     completion = inputs["completion_ids"]
-    logits, row_of, rest = read_prompts_once(module, inputs, fused_lm_head=True, shift_labels=completion[:, 1:])
+    logits, row_of, rest = read_prompts_once(module, inputs, view, fused_lm_head=True, shift_labels=completion[:, 1:])
     opening = torch.log_softmax(logits.float() / temperature, dim=-1)[row_of].gather(1, completion[:, :1])
     return torch.cat([opening, rest.log_probs], dim=1)

@@ -16,7 +16,7 @@ a following teacher is a copy of the adapter's weights, put in place for its pas
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from trl.trainer.callbacks import SyncRefModelCallback
 
+from rlsd_cli.arms import View
 from rlsd_cli.config.run import TeacherConfig
+from rlsd_cli.errors import UserError
+from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.sharded import load_whole, place, whole_state
 
 
@@ -156,20 +159,76 @@ def trained(model: Any) -> list[tuple[str, torch.Tensor]]:
     return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
 
 
-def build_teacher(config: TeacherConfig, student: Any, external: Any = None) -> Teacher:
-    """Return the teacher that the configuration asks for.
+def build_teacher(config: TeacherConfig, student: Any) -> Teacher:
+    """Return the teacher that ``teacher.source`` asks for.
 
     Args:
         config: The ``teacher`` section.
         student: The bare model, before any trainer wraps or patches it.
-        external: Another model; it wins over ``config.source``.
     """
-    if external is not None:
-        return HeldTeacher(external)
     if config.source == "online":
         return Teacher()
+    if config.source == "frozen":
+        return frozen_teacher(student)
     every, rate = (config.sync_every, 1.0) if config.source == "synced" else (1, config.ema_rate)
     if hasattr(student, "peft_config"):
-        return AdapterOffTeacher() if config.source == "frozen" else AdapterTeacher(student, every, rate)
-    twin = copy.deepcopy(student)
-    return HeldTeacher(twin) if config.source == "frozen" else FollowingTeacher(twin, every, rate)
+        return AdapterTeacher(student, every, rate)
+    return FollowingTeacher(copy.deepcopy(student), every, rate)
+
+
+def frozen_teacher(student: Any) -> Teacher:
+    """Return a teacher with the policy's present weights for good."""
+    return AdapterOffTeacher() if hasattr(student, "peft_config") else HeldTeacher(copy.deepcopy(student))
+
+
+def teachers_of(context: RunContext, views: Iterable[View]) -> dict[str, Teacher]:
+    """Return the teachers that views ask for, by ``View.weights``; equal weights are held once.
+
+    Raises:
+        UserError: The external teacher is not named, or does not fit the student.
+    """
+    teachers: dict[str, Teacher] = {}
+    for weights in sorted({view.weights for view in views}):
+        if weights == "external":
+            teachers[weights] = HeldTeacher(external_model(context))
+        elif weights == "configured":
+            teachers[weights] = build_teacher(context.config.teacher, context.model)
+        elif context.config.teacher.source == "frozen" and "configured" in teachers:
+            teachers[weights] = teachers["configured"]
+        else:
+            teachers[weights] = frozen_teacher(context.model)
+    return teachers
+
+
+def external_model(context: RunContext) -> Any:
+    """Return the model that ``teacher.model`` names.
+
+    Raises:
+        UserError: It is not named, or its vocabulary or its way of reading images is not the student's.
+    """
+    from rlsd_cli.models.load import load_model
+
+    config = context.config
+    if config.teacher.model is None:
+        raise UserError(f"{config.method} needs a teacher: set teacher.model to a name, a directory or a hub id.")
+    teacher = load_model(config.model.model_copy(update={"path": config.teacher.model}))
+    ours, theirs = (model.config.get_text_config().vocab_size for model in (context.model, teacher))
+    if ours != theirs:
+        raise UserError(
+            f"the teacher '{config.teacher.model}' has {theirs} vocabulary entries and the student {ours}: "
+            "choose a teacher with the student's vocabulary."
+        )
+    if context.dataset[0].get("images") and image_layout(teacher) != image_layout(context.model):
+        raise UserError(
+            f"the teacher '{config.teacher.model}' does not read images as the student does "
+            f"({image_layout(teacher)} against {image_layout(context.model)}): choose a teacher of its family."
+        )
+    return teacher
+
+
+def image_layout(model: Any) -> dict[str, Any]:
+    """Return what a model's image inputs depend on: equal for models that can share them, empty for text models."""
+    vision = getattr(model.config, "vision_config", None)
+    names = ("patch_size", "temporal_patch_size", "spatial_merge_size", "image_size")
+    layout = {name: getattr(vision, name) for name in names if hasattr(vision, name)}
+    return {"image_token_id": model.config.image_token_id, **layout} if layout else {}

@@ -10,15 +10,10 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-# Methods of the trainer and the part of the step to which their own time, without that of parts within, belongs.
-METHODS = {
-    "_generate_and_score_completions": "rollout",
-    "prepare_teacher": "teacher",
-    "teacher_logps": "teacher",
-    "_teacher_hidden": "teacher",
-    "_record": "other",
-    "compute_loss": "student",
-}
+# Methods of the trainer and of its teachers' passes, and the part of the step to which their own time, without that of
+# parts within, belongs.
+METHODS = {"_generate_and_score_completions": "rollout", "_record": "other", "compute_loss": "student"}
+PASSES = {"prepare": "teacher", "logps": "teacher", "hidden": "teacher"}
 PARTS = ("rollout", "student", "teacher", "update", "other")
 
 
@@ -37,9 +32,10 @@ class Clock(TrainerCallback):
         self._seconds: dict[str, float] = defaultdict(float)
         self._within: list[float] = []
         self._started = 0.0
-        for name, part in METHODS.items():
-            if hasattr(trainer, name):
-                self._time(trainer, name, part)
+        for owner, methods in ((trainer, METHODS), (getattr(trainer, "passes", None), PASSES)):
+            for name, part in methods.items():
+                if hasattr(owner, name):
+                    self._time(owner, name, part)
         self._time(trainer.accelerator, "backward", "update")
         self._time(trainer.accelerator, "clip_grad_norm_", "update")
         self._watch_shapes(trainer)

@@ -4,10 +4,10 @@ import pytest
 import torch
 from trainers import history, one_batch, plain_logits, reward_even_length
 
+from rlsd_cli.arms.rollouts import Rollouts, texts_of
 from rlsd_cli.divergences import divergence
 from rlsd_cli.errors import UserError
-from rlsd_cli.training import distillation
-from rlsd_cli.training.sdpo import successful_siblings
+from rlsd_cli.training import head
 
 VARIANTS = [
     {},
@@ -48,7 +48,7 @@ def test_token_aggregation_is_the_mean_over_all_tokens(tiny_trainer):
     trainer = tiny_trainer("opsd", {"train": {"aggregation": "token"}})
     _, batch = one_batch(trainer)
     loss = trainer._compute_loss(trainer.model, batch)
-    mean = trainer._metrics["train"]["distillation/loss"][-1]
+    mean = trainer.means.take()["distillation/loss"]
     assert loss.item() == pytest.approx(mean, rel=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_chunks_change_neither_loss_nor_gradient(tiny_trainer, monkeypatch):
     _, batch = one_batch(trainer)
     found = []
     for elements in (2**24, 200):  # all tokens at once; four tokens at a time
-        monkeypatch.setattr(distillation, "CHUNK_ELEMENTS", elements)
+        monkeypatch.setattr(head, "CHUNK_ELEMENTS", elements)
         trainer.model.zero_grad()
         trainer._compute_loss(trainer.model, batch).backward()
         found.append(torch.cat([p.grad.flatten() for p in trainer.model.parameters()]))
@@ -76,11 +76,11 @@ def test_the_mix_is_the_sum_of_both_losses(tiny_trainer):
     trainer = reward_even_length(tiny_trainer("grpo_opsd", {"objective": {"distillation_weight": 0.3}}))
     _, batch = one_batch(trainer)
     both = trainer._compute_loss(trainer.model, batch).item()
-    divergence_alone = trainer._metrics["train"]["distillation/loss"][-1]
-    trainer.context.config.objective["distillation_weight"] = 0.0
+    divergence_alone = trainer.means.take()["distillation/loss"]
+    trainer.options = trainer.options.model_copy(update={"distillation_weight": 0.0})
     policy_alone = trainer._compute_loss(trainer.model, batch).item()
     # All completions have the same length here or not: compare through the sequence mean of the record.
-    trainer.context.config.objective.update(distillation_weight=1.0, policy_weight=0.0)
+    trainer.options = trainer.options.model_copy(update={"distillation_weight": 1.0, "policy_weight": 0.0})
     sequence = trainer._compute_loss(trainer.model, batch).item()
     assert both == pytest.approx(policy_alone + 0.3 * sequence, abs=1e-6)
     assert divergence_alone > 0
@@ -90,21 +90,24 @@ def test_siblings_are_right_and_never_the_sample_itself():
     texts = ["a", "b", "c", "d", "e", "f"]
     correct = [False, True, True, True, False, False]
     #        group 1: b and c are right; group 2: only d is.
-    assert successful_siblings(texts, correct, 3) == ["b", "c", "b", None, "d", "d"]
+    rollouts = Rollouts([""] * 6, texts, correct, [""] * 6, {}, "answer", 3)
+    assert texts_of("sibling:right", rollouts) == ["b", "c", "b", None, "d", "d"]
+    assert texts_of("sibling:wrong", rollouts) == [None, "a", "a", "e", "f", "e"]
+    assert texts_of("sibling:wrong:1", rollouts) == [None, None, None, "f", None, None]
 
 
 def test_sdpo_masks_samples_without_a_successful_sibling(tiny_trainer):
     trainer = reward_even_length(tiny_trainer("sdpo", {"objective": {"top_k": 8}}))
     _, batch = one_batch(trainer)
-    kept = batch["has_reference"]
-    assert kept.tolist() == [text != "" for text in trainer._rollouts["reference"]]
-    for index, text in enumerate(trainer._rollouts["reference"]):
+    kept = batch["teacher_present"]
+    assert kept.tolist() == [text is not None for text in trainer.shown["teacher"]]
+    for index, text in enumerate(trainer.shown["teacher"]):
         group = range(index - index % 4, index - index % 4 + 4)
         if text:
-            rights = [i for i in group if i != index and trainer._rollouts["correct"][i]]
-            assert text == trainer._rollouts["completion"][rights[0]]
+            rights = [i for i in group if i != index and trainer.reward.record["correct"][i]]
+            assert text == trainer.reward.record["completion"][rights[0]]
     trainer._compute_loss(trainer.model, batch)
-    nothing = dict(batch, has_reference=torch.zeros_like(kept))
+    nothing = dict(batch, teacher_present=torch.zeros_like(kept))
     trainer.model.zero_grad()
     loss = trainer._compute_loss(trainer.model, nothing)
     loss.backward()
@@ -118,7 +121,7 @@ def test_opd_takes_the_other_models_word_for_the_same_prompt(tiny_trainer, tiny_
     assert torch.equal(batch["teacher_prompt_ids"], batch["prompt_ids"])
     trainer._compute_loss(trainer.model, batch)
     # Here the other model has the student's weights: nothing to learn.
-    assert trainer._metrics["train"]["distillation/loss"][-1] == pytest.approx(0.0, abs=1e-6)
+    assert trainer.means.take()["distillation/loss"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_opd_without_a_teacher_is_refused(tiny_trainer):
@@ -133,14 +136,14 @@ def test_every_teacher_serves_every_arm(tiny_trainer, method, source):
     rows, batch = one_batch(trainer)
     opened = trainer.processing_class.decode(batch["teacher_prompt_ids"][0], skip_special_tokens=True)
     assert rows[0]["other_route"] in opened
-    assert (trainer.teacher.model(trainer.model) is trainer.model) == (source == "online")
+    assert (trainer.teacher_of("teacher").model(trainer.model) is trainer.model) == (source == "online")
 
 
 def test_an_ema_teacher_moves_by_its_rate(tiny_trainer):
     trainer = tiny_trainer("sdpo", {"teacher": {"ema_rate": 0.25}})
-    teacher = trainer.teacher.model(trainer.model)
+    teacher = trainer.teacher_of("teacher").model(trainer.model)
     before = teacher.model.norm.weight.clone()
     with torch.no_grad():
         trainer.model.model.norm.weight.add_(1.0)
-    trainer.teacher.after_step(1, trainer.model)
+    trainer.teacher_of("teacher").after_step(1, trainer.model)
     assert torch.allclose(teacher.model.norm.weight, before + 0.25)

@@ -1,10 +1,14 @@
 """The wiring of RLSD: what reaches the teacher, what reaches the loss, what does not."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from trainers import history, one_batch, plain_logps, reward_even_length
 
 from rlsd_cli import objectives
+from rlsd_cli.arms import View
 
 
 def test_mix_zero_trains_exactly_as_grpo(tiny_trainer):
@@ -58,11 +62,12 @@ def test_loss_and_gradient_equal_the_equation_written_out(tiny_trainer):
 
 def test_same_prompt_for_teacher_and_student_gives_grpo(tiny_trainer):
     trainer = reward_even_length(tiny_trainer("rlsd", {"teacher": {"source": "online"}}))
-    trainer.teacher_prompts = lambda rows, texts: [row["prompt"] for row in rows]
+    trainer.views = {"teacher": View("prompt")}
     _, batch = one_batch(trainer)
     loss = trainer._compute_loss(trainer.model, batch)
-    assert trainer._metrics["train"]["rlsd/delta_abs_mean"] == [0.0]
-    assert trainer._metrics["train"]["rlsd/weight_mean"] == [1.0]
+    means = trainer.means.take()
+    assert means["rlsd/delta_abs_mean"] == 0.0
+    assert means["rlsd/weight_mean"] == 1.0
     plain = tiny_trainer("grpo", folder="plain")
     plain.model.load_state_dict(trainer.model.state_dict())
     plain.model.train()
@@ -72,26 +77,26 @@ def test_same_prompt_for_teacher_and_student_gives_grpo(tiny_trainer):
 
 def test_rows_without_a_reference_keep_the_plain_advantage(tiny_trainer):
     trainer = reward_even_length(tiny_trainer("rlsd", {"teacher": {"source": "online"}}))
-    trainer.privileged_texts = lambda rows: [None] * len(rows)
+    trainer.views = {"teacher": View(lambda rollouts: [None] * len(rollouts))}
     _, batch = one_batch(trainer)
-    seen = {}
-    original = trainer._credit
-    trainer._credit = lambda *args, **kwargs: seen.setdefault("credit", original(*args, **kwargs))
-    trainer._compute_loss(trainer.model, batch)
-    assert torch.equal(seen["credit"], batch["advantages"].unsqueeze(1).expand_as(seen["credit"]))
+    assert not batch["teacher_present"].any()
+    loss = trainer._compute_loss(trainer.model, batch)
+    assert math.isnan(trainer.means.take()["rlsd/weight_mean"])
+    trainer.arm = replace(trainer.arm, credit=None)
+    assert trainer._compute_loss(trainer.model, batch).item() == loss.item()
 
 
 def test_the_teachers_weights_get_no_gradient_and_move_only_when_synced(tiny_trainer):
     trainer = reward_even_length(tiny_trainer("rlsd", {"teacher": {"source": "synced", "sync_every": 2}}))
-    teacher = trainer.teacher.model(trainer.model)
+    teacher = trainer.teacher_of("teacher").model(trainer.model)
     start = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
-    trainer.teacher.after_step(1, trainer.model)
+    trainer.teacher_of("teacher").after_step(1, trainer.model)
     with torch.no_grad():
         for parameter in trainer.model.parameters():
             parameter.add_(0.01)
-    trainer.teacher.after_step(1, trainer.model)
+    trainer.teacher_of("teacher").after_step(1, trainer.model)
     assert all(torch.equal(start[name], tensor) for name, tensor in teacher.state_dict().items())
-    trainer.teacher.after_step(2, trainer.model)
+    trainer.teacher_of("teacher").after_step(2, trainer.model)
     student = trainer.model.state_dict()
     assert all(torch.equal(student[name], tensor) for name, tensor in teacher.state_dict().items())
     assert not any(parameter.requires_grad for parameter in teacher.parameters())

@@ -9,7 +9,7 @@ from torch.distributed.fsdp import fully_shard
 
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.models.load import load_model
-from rlsd_cli.training.distillation import last_hidden_states, logits_of
+from rlsd_cli.training.head import head_of, last_hidden_states
 from rlsd_cli.training.sharded import load_whole, whole_state
 
 
@@ -17,7 +17,8 @@ def loss_of(model, ids):
     """A loss of logits that are made outside the model's own forward pass, as the distilling arms make them."""
     with last_hidden_states(model) as captured:
         model(input_ids=ids, logits_to_keep=1)
-    return torch.log_softmax(logits_of(model, captured[-1].flatten(0, 1), 0.7), dim=-1)[:, 3].mean()
+    logits = head_of(model)(captured[-1].flatten(0, 1))
+    return torch.log_softmax(logits / 0.7, dim=-1)[:, 3].mean()
 
 
 def main(path):

@@ -128,14 +128,13 @@ def test_renormalising_without_a_mask_is_refused():
         objectives.rlsd_advantage(torch.ones(1), torch.ones(1, 1), 1.0, 0.2, renormalise=True)
 
 
-def test_clipped_share_counts_tokens_that_carry_credit():
-    # Row 1 (A > 0): exponents log 2 (clipped above), 0, −log 2 (below). Row 2 has A = 0, row 3 A < 0 with
-    # Δ = log 2, so exponent −log 2 (below). The last column is padding. 5 tokens count… of rows 1 and 3: 3 + 2.
-    delta = torch.tensor([[LOG2, 0, -LOG2, 9], [LOG2, LOG2, LOG2, 9], [LOG2, 0, 9, 9]])
-    mask = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0]])
-    low, high = objectives.clipped_share(torch.tensor([1.0, 0.0, -1.0]), delta, mask, 0.2)
-    assert low.item() == pytest.approx(2 / 5)
-    assert high.item() == pytest.approx(1 / 5)
+def test_a_token_is_clipped_where_its_weight_leaves_the_range():
+    # Row 1 (A > 0): exponents log 2 (clipped above), 0, −log 2 (below). Row 2 has A = 0, so weight 1. Row 3 has A < 0
+    # and Δ = log 2, so exponent −log 2 (below).
+    delta = torch.tensor([[LOG2, 0, -LOG2], [LOG2, LOG2, LOG2], [LOG2, 0, 0]])
+    low, high = objectives.clipped(torch.tensor([1.0, 0.0, -1.0]), delta, 0.2)
+    assert low.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
+    assert high.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize(("step", "expected"), [(1, 0.49), (25, 0.25), (50, 0.0), (51, 0.0), (200, 0.0)])

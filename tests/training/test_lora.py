@@ -34,13 +34,13 @@ def test_every_arm_trains_the_adapter_and_nothing_else(tiny_trainer, tiny_model,
 
 def test_a_frozen_teacher_is_the_policy_without_its_adapter(tiny_trainer, tiny_model):
     trainer = tiny_trainer("rlsd", LORA, {"teacher": {"source": "frozen", "reference": "solution"}})
-    assert isinstance(trainer.teacher, AdapterOffTeacher)
+    assert isinstance(trainer.teacher_of("teacher"), AdapterOffTeacher)
     _, batch = one_batch(trainer)
     shift_adapter(trainer.model)
-    scores = trainer.teacher_logps(batch)
+    scores = trainer.passes.logps("teacher", batch)
     whole = tiny_trainer("rlsd", {"teacher": {"source": "frozen", "reference": "solution"}}, folder="whole")
     tokens = batch["completion_mask"].bool()  # what stands on padding is nobody's score
-    assert torch.allclose(scores[tokens], whole.teacher_logps(batch)[tokens], atol=1e-5)
+    assert torch.allclose(scores[tokens], whole.passes.logps("teacher", batch)[tokens], atol=1e-5)
     assert not torch.allclose(scores[tokens], student_view(trainer, batch)[tokens], atol=1e-3), (
         "the adapter must matter"
     )
@@ -48,15 +48,15 @@ def test_a_frozen_teacher_is_the_policy_without_its_adapter(tiny_trainer, tiny_m
 
 def test_a_synced_teacher_keeps_the_old_adapter_until_it_is_due(tiny_trainer):
     trainer = tiny_trainer("rlsd", LORA, {"teacher": {"source": "synced", "sync_every": 2, "reference": "solution"}})
-    assert isinstance(trainer.teacher, AdapterTeacher)
+    assert isinstance(trainer.teacher_of("teacher"), AdapterTeacher)
     _, batch = one_batch(trainer)
-    before = trainer.teacher_logps(batch)
+    before = trainer.passes.logps("teacher", batch)
     shift_adapter(trainer.model)
     own = [weight.detach().clone() for _, weight in trained(trainer.model)]
-    trainer.teacher.after_step(1, trainer.model)
-    assert torch.equal(trainer.teacher_logps(batch), before)
-    trainer.teacher.after_step(2, trainer.model)
-    assert torch.allclose(trainer.teacher_logps(batch), student_view(trainer, batch), atol=1e-6)
+    trainer.teacher_of("teacher").after_step(1, trainer.model)
+    assert torch.equal(trainer.passes.logps("teacher", batch), before)
+    trainer.teacher_of("teacher").after_step(2, trainer.model)
+    assert torch.allclose(trainer.passes.logps("teacher", batch), student_view(trainer, batch), atol=1e-6)
     assert all(torch.equal(weight, old) for (_, weight), old in zip(trained(trainer.model), own, strict=True))
 
 
@@ -64,8 +64,8 @@ def test_an_ema_teacher_moves_by_its_rate(tiny_trainer):
     trainer = tiny_trainer("sdpo", LORA, {"teacher": {"source": "ema", "ema_rate": 0.25}})
     start = {name: weight.detach().clone() for name, weight in trained(trainer.model)}
     shift_adapter(trainer.model)
-    trainer.teacher.after_step(1, trainer.model)
-    with trainer.teacher.in_place(trainer.model):
+    trainer.teacher_of("teacher").after_step(1, trainer.model)
+    with trainer.teacher_of("teacher").in_place(trainer.model):
         for name, weight in trained(trainer.model):
             assert torch.allclose(weight, start[name] + 0.25 * 0.5, atol=1e-6)
 
@@ -140,5 +140,5 @@ def student_view(trainer, batch):
     """Return the policy's own log-probs under the teacher's prompt."""
     with torch.no_grad():
         return trainer._get_per_token_logps_and_entropies(
-            trainer.model, **trainer.teacher_inputs(batch), logits_to_keep=batch["completion_ids"].size(1)
+            trainer.model, **trainer.passes.inputs("teacher", batch), logits_to_keep=batch["completion_ids"].size(1)
         )[0]

@@ -89,8 +89,8 @@ def test_a_loss_that_is_no_number_is_seen_although_the_gradients_are_fine(arm_co
 @pytest.mark.parametrize("gain", [1e4, -1e4])
 def test_an_extreme_gain_trains_on_with_bounded_weights(arm_config, tmp_path, monkeypatch, gain):
     def spoil(trainer):
-        score = trainer.teacher_logps
-        trainer.teacher_logps = lambda inputs: score(inputs) + gain
+        score = trainer.passes.logps
+        trainer.passes.logps = lambda view, inputs: score(view, inputs) + gain
 
     spoiled(monkeypatch, spoil)
     run = train(arm_config("rlsd", {"teacher": {"reference": "solution"}}), tmp_path / "run")

@@ -170,12 +170,12 @@ def test_two_processes_never_share_a_run_directory(tiny_config, tmp_path):
 
 
 def test_a_full_disk_is_one_sentence(tiny_config, tmp_path, monkeypatch):
-    from rlsd_cli.training import rollout
+    from rlsd_cli.training import trainer
 
     def no_space(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rollout, "write_rollouts", no_space)
+    monkeypatch.setattr(trainer, "write_rollouts", no_space)
     with pytest.raises(UserError, match="disk is full"):
         train(tiny_config("grpo"), tmp_path / "run")
 
@@ -209,5 +209,6 @@ def test_a_tasks_own_reward_reaches_the_trainer(tiny_trainer):
             return 0.5
 
     trainer.reward.task = Halves()
-    assert trainer.reward(["answer 1", "answer 2"], answer=["1", "1"], prompt_id=["a", "b"]) == [0.5, 0.5]
-    assert [verdict.correct for verdict in trainer.reward.verdicts] == [True, False]
+    columns = {"prompts": ["q", "q"], "completion_ids": [[3], [4]], "answer": ["1", "1"], "prompt_id": ["a", "b"]}
+    assert trainer.reward(completions=["answer 1", "answer 2"], **columns) == [0.5, 0.5]
+    assert trainer.reward.record["correct"] == [True, False]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from trainers import one_batch, reward_even_length
 
-from rlsd_cli.training import distillation, teacher_pass
+from rlsd_cli.training import passes
 from rlsd_cli.training.shared_prompt import can_share
 
 RLSD = {"teacher": {"source": "frozen", "reference": "solution"}, "train": {"temperature": 0.8}}
@@ -18,7 +18,7 @@ def batch_of(tiny_trainer):
         trainer = reward_even_length(tiny_trainer(method, RLSD))
         rows, batch = one_batch(trainer)
         texts = [row["solution"] if index >= 4 else "7" for index, row in enumerate(rows)]
-        trainer.prepare_teacher(rows, texts, batch)
+        trainer.passes.prepare("teacher", rows, texts, batch)
         assert (batch["teacher_prompt_mask"] == 0).any()
         assert (batch["completion_mask"] == 0).any()
         return trainer, batch
@@ -28,10 +28,10 @@ def batch_of(tiny_trainer):
 
 def test_log_probs_equal_those_of_a_full_pass(batch_of, monkeypatch):
     trainer, batch = batch_of("rlsd")
-    assert can_share(trainer.teacher.model(trainer.model), batch)
-    shared = trainer.teacher_logps(batch)
-    monkeypatch.setattr(teacher_pass, "can_share", lambda module, inputs: False)
-    full = trainer.teacher_logps(batch)
+    assert can_share(trainer.teacher_of("teacher").model(trainer.model), batch)
+    shared = trainer.passes.logps("teacher", batch)
+    monkeypatch.setattr(passes, "can_share", lambda *arguments: False)
+    full = trainer.passes.logps("teacher", batch)
     real = batch["completion_mask"].bool()
     assert torch.allclose(shared[real], full[real], atol=2e-6)
     assert full[real].std() > 0.01
@@ -39,10 +39,9 @@ def test_log_probs_equal_those_of_a_full_pass(batch_of, monkeypatch):
 
 def test_hidden_states_equal_those_of_a_full_pass(batch_of, monkeypatch):
     trainer, batch = batch_of("opsd")
-    width = batch["completion_ids"].size(1)
-    shared = trainer._teacher_hidden(batch, width)
-    monkeypatch.setattr(distillation, "can_share", lambda module, inputs: False)
-    full = trainer._teacher_hidden(batch, width)
+    shared = trainer.passes.hidden("teacher", batch)
+    monkeypatch.setattr(passes, "can_share", lambda *arguments: False)
+    full = trainer.passes.hidden("teacher", batch)
     real = batch["completion_mask"].bool()
     assert shared.shape == full.shape
     assert torch.allclose(shared[real], full[real], atol=1e-5)
@@ -50,7 +49,7 @@ def test_hidden_states_equal_those_of_a_full_pass(batch_of, monkeypatch):
 
 def test_prompts_that_differ_in_every_row_and_single_tokens_take_the_full_pass(batch_of):
     trainer, batch = batch_of("rlsd")
-    module = trainer.teacher.model(trainer.model)
+    module = trainer.teacher_of("teacher").model(trainer.model)
     rows = dict(batch, teacher_prompt_ids=batch["teacher_prompt_ids"].clone())
     rows["teacher_prompt_ids"][:, -1] = torch.arange(8) + 2
     assert not can_share(module, rows)

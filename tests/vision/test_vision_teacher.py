@@ -9,11 +9,11 @@ from trainers import one_batch
 
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.generation.sample import encode_prompts, sample
-from rlsd_cli.models.images import encode_chats
+from rlsd_cli.models.images import encode_chats, without_empty_images
 from rlsd_cli.models.load import load_model
 from rlsd_cli.tasks.messages import append_text, images_of, user_message
 from rlsd_cli.training import probe
-from rlsd_cli.training.distillation import logits_of
+from rlsd_cli.training.head import head_of
 
 pytestmark = pytest.mark.usefixtures("earns_rewards")
 
@@ -59,7 +59,7 @@ def micro_batches(trainer, rows):
     batches = []
     for step in range(trainer.args.steps_per_generation):
         trainer._step = step
-        batches.append(trainer._prepare_inputs(rows))
+        batches.append(without_empty_images(trainer._prepare_inputs(rows)))
     return batches
 
 
@@ -85,7 +85,7 @@ def test_teachers_log_probs_equal_a_pass_over_the_teachers_chat_with_its_picture
     assert len({len(row["images"]) for row in rows}) == 2, "one question has two pictures"
     seen = []
     for batch in micro_batches(trainer, rows):
-        got = trainer.teacher_logps(batch)
+        got = trainer.passes.logps("teacher", batch)
 
         def opened(row, number):
             return task.teacher_prompt(row["prompt"], row["solution"])
@@ -101,16 +101,16 @@ def test_hidden_states_of_each_kind_of_teacher_are_those_of_a_pass_with_the_pict
     trainer = vl_trainer(method, {"train": {"micro_batch": 2}})
     rows = first_rows(trainer)
     batches = micro_batches(trainer, rows)
-    teacher = trainer.teacher.model(trainer.model)
-    texts = trainer._rollouts["reference"]
+    teacher = trainer.teacher_of("teacher").model(trainer.model)
+    texts, head = trainer.shown["teacher"], head_of(teacher)
     assert method == "opd" or any(texts)
 
     def opened(row, number):
         return trainer.context.task.teacher_prompt(row["prompt"], texts[number]) if texts[number] else row["prompt"]
 
     for batch in batches:
-        hidden = trainer._teacher_hidden(batch, batch["completion_ids"].size(1))
-        logps = torch.log_softmax(logits_of(teacher, hidden, trainer.temperature), dim=-1)
+        hidden = trainer.passes.hidden("teacher", batch)
+        logps = torch.log_softmax(head(hidden.flatten(0, 1)) / trainer.temperature, dim=-1).view(*hidden.shape[:2], -1)
         got = logps.gather(2, batch["completion_ids"].unsqueeze(2)).squeeze(2)
         for place, length, expected in expected_rows(trainer, batch, rows, teacher, opened):
             torch.testing.assert_close(got[place, :length], expected, atol=2e-5, rtol=1e-4)
@@ -119,11 +119,11 @@ def test_hidden_states_of_each_kind_of_teacher_are_those_of_a_pass_with_the_pict
 def test_another_picture_changes_the_teachers_log_probs_of_its_own_question_only(vl_trainer):
     trainer = vl_trainer("rlsd", {"train": {"micro_batch": 8}})
     _, batch = one_batch(trainer)
-    before = trainer.teacher_logps(batch)
+    before = trainer.passes.logps("teacher", batch)
     pixels = batch["pixel_values"].clone()
     patches = int(batch["image_grid_thw"][: batch["num_images"][0]].prod(dim=1).sum())
     pixels[:patches] = -pixels[:patches]
-    after = trainer.teacher_logps({**batch, "pixel_values": pixels})
+    after = trainer.passes.logps("teacher", {**batch, "pixel_values": pixels})
     tokens = batch["completion_mask"].bool()
     assert (after - before)[0][tokens[0]].abs().max() > 1e-3
     torch.testing.assert_close(after[1:], before[1:])
@@ -166,14 +166,14 @@ def test_questions_without_pictures_are_scored_like_each_alone_right_after_one_w
     lines = [json.loads(line) for line in shapes.read_text().splitlines()]
     shapes.write_text("".join(json.dumps({**row, "images": []}) + "\n" for row in lines))
     trainer = vl_trainer("rlsd", {"train": {"micro_batch": 8}})
-    rows, teacher = first_rows(trainer), trainer.teacher.model(trainer.model)
+    rows, teacher = first_rows(trainer), trainer.teacher_of("teacher").model(trainer.model)
     (batch,) = micro_batches(trainer, rows)
     assert "pixel_values" not in batch
     ids, mask, vision = encode_chats(
         trainer.processing_class, [[user_message("How many?", [Image.new("RGB", (32, 32))])]]
     )
     teacher(input_ids=ids, attention_mask=mask, **vision.inputs())  # Qwen-VL remembers positions of its last batch
-    got = trainer.teacher_logps(batch)
+    got = trainer.passes.logps("teacher", batch)
 
     def opened(row, number):
         return trainer.context.task.teacher_prompt(row["prompt"], row["solution"])

@@ -1,0 +1,46 @@
+"""Checkpoints that are known to be whole, with the teachers inside: what the Trainer's own do not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from transformers.trainer_utils import rotate_checkpoints
+
+from rlsd_cli.runs.checkpoints import TEACHER_FILE, mark_complete
+
+
+class CheckpointCallback(TrainerCallback):
+    """Marks a checkpoint as whole after its last file, and keeps the teachers' copies in it.
+
+    The Trainer is told of no limit of checkpoints: it would remove older ones before the new one is marked, and a
+    kill between the two would leave none. So they are removed here.
+    """
+
+    def __init__(self, trainer: Any, limit: int | None) -> None:
+        self.trainer = trainer
+        self.limit = limit
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Complete the checkpoint that was just written; every process calls this."""
+        accelerator = self.trainer.accelerator
+        directory = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        for teacher in getattr(self.trainer, "teachers", {}).values():
+            teacher.save(directory / TEACHER_FILE, accelerator)
+        accelerator.wait_for_everyone()
+        if args.should_save:
+            mark_complete(directory)
+            rotate_checkpoints(args.output_dir, save_total_limit=self.limit)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Give TRL's SFTTrainer back its count of tokens, which its checkpoints lack; the last log line has it."""
+        if hasattr(self.trainer, "_total_train_tokens"):
+            counts = (line["num_tokens"] for line in reversed(state.log_history) if "num_tokens" in line)
+            self.trainer._total_train_tokens = next(counts, 0)
+
+
+def load_teachers(trainer: Any, directory: Path) -> None:
+    """Give a trainer's teachers the copies in a checkpoint; before it goes on from there."""
+    for teacher in getattr(trainer, "teachers", {}).values():
+        teacher.load(directory / TEACHER_FILE)
