@@ -32,10 +32,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verifier's finding: the extracted answer ('' if none) and whether it is right."""
+    """A verifier's finding: the extracted answer ('' if none), whether it is right, and which rule says so."""
 
     correct: bool
     extracted: str
+    why: str = field(default="", compare=False)
 
 
 class Task(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from rlsd_cli.tasks.base import Verdict
-from rlsd_cli.verifiers.extract import stated_answer
+from rlsd_cli.verifiers.answers import answer_of, state
+from rlsd_cli.verifiers.notation import plain
 
-WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
-NOISE = re.compile(r"\\[!,;:$]|\\left|\\right|[$*`\"']")
+WRAPPERS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
+NOISE = re.compile(r"\\[!,;:$()\[\]]|\\left|\\right|[$*`\"'“”‘’]")
 
 
 def normalise(text: str) -> str:
@@ -17,8 +18,8 @@ def normalise(text: str) -> str:
     >>> normalise(r"$\text{An  Isosceles} triangle$.")
     'an isosceles triangle'
     """
-    text = NOISE.sub("", WRAPPERS.sub(r"\1", text))
-    return re.sub(r"\s+", " ", text).strip().strip(".,;:!?").strip().casefold()
+    text = NOISE.sub("", WRAPPERS.sub(r"\1", plain(text)))
+    return re.sub(r"\s+", " ", text).strip().strip(".,;:!?。").strip().casefold()
 
 
 def verify_exact(text: str, gold: str) -> Verdict:
@@ -28,5 +29,9 @@ def verify_exact(text: str, gold: str) -> Verdict:
         text: The whole completion.
         gold: The gold answer.
     """
-    extracted = stated_answer(text)
-    return Verdict(correct=bool(extracted) and normalise(extracted) == normalise(gold), extracted=extracted)
+    stated = state(text)
+    if not stated.answer:
+        return Verdict(False, "", stated.how)
+    target = normalise(answer_of(gold))
+    correct = bool(target) and normalise(stated.answer) == target
+    return Verdict(correct, stated.answer, f"{stated.how}: {'the same text' if correct else 'another text'}")

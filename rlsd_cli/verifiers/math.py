@@ -1,124 +1,105 @@
-r"""Mathematical equality by math-verify, in a child process with a hard deadline.
+r"""Mathematical equality: texts, numbers with units, and by math-verify in child processes what is more than a number.
 
-math-verify's time-outs are alarms: in a thread they raise, and without them an answer such as
-``9^{9^{9^{9}}}`` hangs a training run. So it runs in a child that is killed when it is late.
-Extraction is our own and strict (``rlsd_cli.verifiers.extract``): math-verify by itself takes any
-number of the text, counts boxes inside ``<think>`` and merges adjacent boxes into a set.
+What counts as the answer is `rlsd_cli.verifiers.answers`' matter: math-verify by itself takes any number of the
+text, counts boxes inside ``<think>`` and merges adjacent boxes into a set.
 """
 
 from __future__ import annotations
 
-import atexit
-import json
-import os
-import subprocess
-import sys
-import threading
-from pathlib import Path
+import re
+from fractions import Fraction
 
-from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.base import Verdict
+from rlsd_cli.verifiers.answers import MAX_ANSWER_CHARS, answer_of, state
 from rlsd_cli.verifiers.exact import normalise
-from rlsd_cli.verifiers.extract import MAX_ANSWER_CHARS, last_box, stated_answer
+from rlsd_cli.verifiers.pool import POOL, MathPool
+from rlsd_cli.verifiers.quantity import Quantity, read_quantity, same_number
+from rlsd_cli.verifiers.units import ratio
 
-DEADLINE_SECONDS = 10.0  # the official script's grader_timeout
-START_SECONDS = 120.0
-WORKER = Path(__file__).with_name("math_worker.py")
+CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?")
+APART = re.compile(r"\d\s+\d")  # LaTeX has no spaces: "6 3" would be read as 63
+RULES = {
+    "equal": (True, "equal as mathematics"),
+    "different": (False, "not equal as mathematics"),
+    "unread": (False, "one of the two can't be read as mathematics"),
+    "late": (False, "the comparison took too long"),
+    "": (False, "not compared yet"),
+}
 
 
-class MathChild:
-    """A child process that compares expressions; started when first asked, again after it was killed.
+def same_text(answer: str, gold: str) -> bool:
+    """Return whether two texts are equal after normalisation; ``5!`` is not ``5``."""
+    return normalise(answer) == normalise(gold) and answer.rstrip("$ ").endswith("!") == gold.rstrip("$ ").endswith("!")
 
-    One child serves one process: threads take turns, and a forked process starts its own.
+
+def is_mathematics(text: str) -> bool:
+    """Tell whether a text is worth comparing as mathematics: it has no words of a sentence."""
+    return not re.search(r"(?<![\\A-Za-z])[A-Za-z]{4,}\s+[A-Za-z]{2,}", re.sub(r"\\text\s*\{[^{}]*\}", "", text))
+
+
+def whole(mine: Quantity, theirs: Quantity) -> str:
+    """Return a value with its name, where the other side has an equals sign that the name belongs to."""
+    if mine.name and (theirs.name or "=" in theirs.latex):
+        return f"{mine.name} = {mine.latex}"
+    return mine.latex
+
+
+def same_value(answer: str, gold: str, pool: MathPool = POOL) -> tuple[bool, str]:
+    """Return whether an answer is the gold one, and which rule says so.
+
+    Raises:
+        UserError: math-verify is not installed, and the two are no numbers.
     """
-
-    def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
-        self.deadline = deadline
-        self.lock = threading.Lock()
-        self.process: subprocess.Popen[str] | None = None
-        self.owner = 0
-
-    def start(self) -> subprocess.Popen[str]:
-        """Return the running child, a new one if there is none.
-
-        Raises:
-            UserError: The child does not start, as where math-verify is not installed.
-        """
-        if self.process and self.owner == os.getpid() and self.process.poll() is None:
-            return self.process
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", str(WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
-        self.owner = os.getpid()
-        if self.ask(self.process, None, START_SECONDS) != "ready":
-            raise UserError("the math verifier does not start: install it with pip install 'math-verify>=0.9,<0.10'.")
-        return self.process
-
-    @staticmethod
-    def ask(process: subprocess.Popen[str], line: str | None, seconds: float) -> str:
-        """Send a line and return the next one, '' if the child had to be killed."""
-        assert process.stdin is not None
-        assert process.stdout is not None
-        timer = threading.Timer(seconds, process.kill)
-        timer.start()
-        try:
-            if line is not None:
-                process.stdin.write(line + "\n")
-                process.stdin.flush()
-            return process.stdout.readline().strip()
-        except OSError:
-            return ""
-        finally:
-            timer.cancel()
-
-    def equal(self, answer: str, gold: str) -> bool:
-        """Return whether two expressions are equal; False where the comparison takes too long."""
-        with self.lock:
-            process = self.start()
-            reply = self.ask(process, json.dumps([answer, gold]), self.deadline)
-            if not reply:
-                process.kill()
-                process.wait()
-                self.process = None
-            return reply == "true"
-
-    def close(self) -> None:
-        """End the child."""
-        with self.lock:
-            if self.process and self.owner == os.getpid():
-                self.process.kill()
-                self.process.wait()
-            self.process = None
+    if same_text(answer, gold):
+        return True, "the same text"
+    mine, theirs = read_quantity(answer), read_quantity(gold)
+    scale = ratio(mine.unit, theirs.unit)
+    if CLOCK.fullmatch(answer.strip(" $.")) and CLOCK.fullmatch(gold.strip(" $.")):
+        found = False, "another time"
+    elif scale is None:
+        found = False, "another unit"
+    elif mine.number and theirs.number:
+        if len(mine.name) == len(theirs.name) == 1 and mine.name != theirs.name:
+            found = False, "another variable"
+        else:
+            equal = same_number(mine.number, theirs.number, scale)
+            found = equal, "the same number" if equal else "another number"
+    else:
+        found = same_expression(whole(mine, theirs), whole(theirs, mine), scale, pool)
+    return found
 
 
-CHILD = MathChild()
-atexit.register(CHILD.close)
+def same_expression(answer: str, gold: str, scale: Fraction, pool: MathPool) -> tuple[bool, str]:
+    """Return whether two LaTeX expressions are equal, the answer's times ``scale``, and which rule says so."""
+    if not answer or not gold or APART.search(answer) or APART.search(gold):
+        return RULES["unread"]
+    if not is_mathematics(answer) or not is_mathematics(gold):
+        return False, "another text"
+    if scale != 1:
+        answer = rf"\frac{{{scale.numerator}}}{{{scale.denominator}}} \cdot ({answer})"
+    return RULES["equal" if answer == gold else pool.compare((answer, gold))]
 
 
-def verify_math(text: str, gold: str, child: MathChild = CHILD) -> Verdict:
+def verify_math(text: str, gold: str, pool: MathPool = POOL) -> Verdict:
     r"""Judge the stated answer by mathematical equality.
 
-    Equal strings are right without asking the child. What math-verify does is kept: ``50\%`` equals
-    both 0.5 and 50, ``1/3`` is not 0.333, ``1,2`` is the set of both.
+    ``50\%`` equals both 0.5 and 50, ``1/3`` is not 0.333 but 0.333333, ``1,2`` is the set of both; where answer and
+    gold both name a unit, it must be the same or a multiple (docs/data.md).
 
     Args:
         text: The whole completion.
-        gold: The gold answer, bare, in dollars or in a box.
-        child: The process that compares.
+        gold: The gold answer, or the solution that holds it.
+        pool: What compares expressions.
 
     Raises:
         UserError: math-verify is not installed.
     """
-    extracted = stated_answer(text)
-    target = gold if (box := last_box(gold)) is None else box
-    if not extracted or not target.strip() or len(target) > MAX_ANSWER_CHARS:
-        return Verdict(correct=False, extracted=extracted)
-    if normalise(extracted) == normalise(target):
-        return Verdict(correct=True, extracted=extracted)
-    bare = [each.replace("$", " ").strip() for each in (extracted, target)]
-    return Verdict(correct=child.equal(*bare), extracted=extracted)
+    stated, target = state(text), answer_of(gold)
+    if not stated.answer:
+        return Verdict(False, "", stated.how)
+    if not target or len(target) > MAX_ANSWER_CHARS:
+        return Verdict(
+            False, stated.answer, "the gold answer is empty" if not target else "the gold answer is too long"
+        )
+    correct, why = same_value(stated.answer, target, pool)
+    return Verdict(correct, stated.answer, f"{stated.how}: {why}")

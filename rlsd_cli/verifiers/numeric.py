@@ -3,19 +3,14 @@ r"""Numbers with a relative tolerance."""
 from __future__ import annotations
 
 import math
-import re
 
 from rlsd_cli.tasks.base import Verdict
+from rlsd_cli.verifiers.answers import answer_of, state
 from rlsd_cli.verifiers.exact import normalise
-from rlsd_cli.verifiers.extract import stated_answer
+from rlsd_cli.verifiers.quantity import read_quantity
+from rlsd_cli.verifiers.units import ratio
 
 RELATIVE_TOLERANCE = 1e-3
-FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*([^{}]+?)\s*\}\s*\{\s*([^{}]+?)\s*\}")
-TIMES_TEN = re.compile(r"\s*(?:\\times|\\cdot|×|\*)\s*10\s*\^\s*\{?\s*([+-]?\d+)\s*\}?")
-PLAIN = r"[+-]?(?:\d[\d,]*(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
-NUMBER = re.compile(
-    rf"(?:[a-z]\w*\s*=\s*)?(?P<sign>-?)\s*[$€£]?\s*(?P<top>{PLAIN})(?:\s*/\s*(?P<bottom>{PLAIN}))?\s*(?P<unit>\D*)"
-)
 
 
 def parse_number(text: str) -> float | None:
@@ -24,18 +19,10 @@ def parse_number(text: str) -> float | None:
     >>> parse_number(r"\frac{1}{4}"), parse_number("1,200 cm"), parse_number("50\\%"), parse_number("2 or 3")
     (0.25, 1200.0, 0.5, None)
     """
-    text = TIMES_TEN.sub(r"e\1", FRACTION.sub(r"\1/\2", text.replace("−", "-").replace("\\%", "%")))
-    match = NUMBER.fullmatch(normalise(text))
-    if not match:
+    number = read_quantity(text).number
+    if number is None:
         return None
-    value = float(match["top"].replace(",", ""))
-    if match["bottom"]:
-        divisor = float(match["bottom"].replace(",", ""))
-        if divisor == 0:
-            return None
-        value /= divisor
-    value = -value if match["sign"] else value
-    return value / 100 if match["unit"].startswith("%") else value
+    return float(number.value / 100 if number.percent else number.value)
 
 
 def close(value: float, gold: float, tolerance: float) -> bool:
@@ -54,11 +41,23 @@ def verify_numeric(text: str, gold: str, tolerance: float = RELATIVE_TOLERANCE) 
         gold: The gold answer; where it is no number, the strings are compared.
         tolerance: Largest relative error that counts as right.
     """
-    extracted = stated_answer(text)
-    value, target = parse_number(extracted), parse_number(gold)
-    if target is None or value is None:
-        return Verdict(correct=bool(extracted) and normalise(extracted) == normalise(gold), extracted=extracted)
-    candidates = [value]
-    if ("%" in extracted) != ("%" in gold):
-        candidates.append(value * 100 if "%" in extracted else value / 100)
-    return Verdict(correct=any(close(each, target, tolerance) for each in candidates), extracted=extracted)
+    stated, gold = state(text), answer_of(gold)
+    if not stated.answer:
+        return Verdict(False, "", stated.how)
+    mine, theirs = read_quantity(stated.answer), read_quantity(gold)
+    value, target = parse_number(stated.answer), parse_number(gold)
+    if mine.number is None or theirs.number is None or value is None or target is None:
+        same = bool(gold) and normalise(stated.answer) == normalise(gold)
+        return Verdict(
+            same, stated.answer, f"{stated.how}: {'the same text' if same else 'one of the two is no number'}"
+        )
+    scale = ratio(mine.unit, theirs.unit)
+    if scale is None:
+        return Verdict(False, stated.answer, f"{stated.how}: another unit")
+    candidates = [value * float(scale)]
+    if mine.number.percent != theirs.number.percent:
+        candidates.append(value * 100 if mine.number.percent else value / 100)
+    right = any(close(each, target, tolerance) for each in candidates)
+    return Verdict(
+        right, stated.answer, f"{stated.how}: {'within' if right else 'outside'} the tolerance {tolerance:g}"
+    )

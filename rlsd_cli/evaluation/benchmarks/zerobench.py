@@ -17,7 +17,8 @@ from typing import Any
 
 from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question
 from rlsd_cli.tasks.base import Example, Verdict
-from rlsd_cli.verifiers.extract import cut_reasoning, stated_answer
+from rlsd_cli.verifiers.answers import stated_answer
+from rlsd_cli.verifiers.reasoning import cut_reasoning
 
 BRACES = re.compile(r"\{([^{}]+)\}")
 DECIMAL = re.compile(r"-?(?:\d+\.\d+|\d+|\.\d+)")

@@ -1,0 +1,130 @@
+r"""What an answer is: of a completion and of a data set's row. Training, evaluation and audit all ask here.
+
+A completion's answer is what it marks as its answer after its reasoning: an ``<answer>`` block, a ``\boxed{}``, or
+"the answer is …". A number that merely occurs is none. Of several marks of one kind the last counts, because models
+correct themselves. A row's answer is its gold text without the worked solution around it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from rlsd_cli.verifiers.marks import (
+    AFFIRMED,
+    DOUBT,
+    FINISHED,
+    RETRACTED,
+    TURN_END,
+    last_block_place,
+    last_box_place,
+    last_sentence_place,
+)
+from rlsd_cli.verifiers.reasoning import cut_reasoning
+
+MAX_ANSWER_CHARS = 512  # the official script's cap on what its grader sees (math_task.py, grader_max_chars)
+TAIL_CHARS = 20_000  # the answer stands at the end; regular expressions need not see more
+GOLD_FIELDS = ("ground_truth", "target")  # of a struct: verl's reward_model and its relatives
+# What pandas, NumPy and spreadsheets write for a value that is not there.
+MISSING = {"", "nan", "<na>", "nat", "null", "n/a", "#n/a"}
+
+
+@dataclass(frozen=True)
+class Stated:
+    """The answer that a completion states, '' if it states none, and where it was found or why there is none."""
+
+    answer: str
+    how: str
+
+
+def last_box(text: str) -> str | None:
+    r"""Return the content of the last ``\boxed{}``, None if there is none.
+
+    A box that is never closed does not count: the completion broke off inside its answer.
+
+    >>> last_box(r"\boxed{1} or rather \boxed{\frac{1}{2}}")
+    '\\frac{1}{2}'
+    """
+    place = last_box_place(text)
+    return place[2] if place else None
+
+
+def state(text: str) -> Stated:
+    """Return what a completion states, and how.
+
+    Args:
+        text: The whole completion; where the prompt opened the reasoning, with that tag before it
+            (`rlsd_cli.verifiers.reasoning.opening_of`).
+    """
+    rest = cut_reasoning(text)
+    if text.strip() and not rest.strip():
+        return Stated("", "the reasoning never ended")
+    rest = TURN_END.sub("", rest[-TAIL_CHARS:]).replace("\x08oxed{", "\\boxed{")
+    block = last_block_place(rest)
+    if block:
+        boxed = last_box_place(block[2])
+        place, how = (block[0], block[1], boxed[2] if boxed else block[2]), "the last answer block"
+    elif boxed := last_box_place(rest):
+        place, how = boxed, "the last box"
+    elif sentence := last_sentence_place(rest):
+        place, how = sentence, "the last sentence that names the answer"
+    else:
+        return Stated("", "no answer is stated")
+    if len(place[2]) > MAX_ANSWER_CHARS:
+        return Stated("", f"the answer has more than {MAX_ANSWER_CHARS} characters")
+    after = rest[place[1] :]
+    if DOUBT.search(after) and not FINISHED.search(rest):
+        return Stated("", "the answer is doubted and the text breaks off")
+    taken_back = RETRACTED.search(after)
+    if taken_back and not AFFIRMED.search(taken_back[0]):
+        return Stated("", "the answer is taken back")
+    return Stated(place[2], how)
+
+
+def stated_answer(text: str) -> str:
+    r"""Return the answer that a completion states, '' if it states none or one longer than 512 characters.
+
+    >>> stated_answer(r"<thought>\boxed{3}</thought><answer>\boxed{4}</answer>")
+    '4'
+    >>> stated_answer("my work mentions 34")
+    ''
+    """
+    return state(text).answer
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a value is none: None, NaN, or the text that is written for it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return True
+    return isinstance(value, str) and (value.strip().casefold() in MISSING or value.strip() == "None")
+
+
+def answer_of(value: Any) -> str:
+    r"""Return the gold answer that a row's value holds, '' where it holds none.
+
+    Of a list of accepted answers the first, of verl's ``reward_model`` its ``ground_truth``, of GSM8K's worked
+    solution what follows ``####``, of MATH's what its last ``\boxed{}`` holds.
+
+    >>> answer_of("3 + 4 = <<3+4=7>>7 pens.\n#### 7"), answer_of({"ground_truth": 5}), answer_of(float("nan"))
+    ('7', '5', '')
+    >>> answer_of(r"So $x=\boxed{\frac{1}{2}}$.")
+    '\\frac{1}{2}'
+    """
+    if hasattr(value, "tolist"):  # NumPy's arrays and scalars
+        value = value.tolist()
+    if isinstance(value, dict):
+        value = next((value[field] for field in GOLD_FIELDS if field in value), None)
+        return "" if isinstance(value, dict) else answer_of(value)
+    if isinstance(value, list | tuple):
+        return answer_of(value[0]) if value and not isinstance(value[0], list | tuple) else ""
+    if is_missing(value):
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    text = str(value).rsplit("####", 1)[-1].strip()
+    if block := last_block_place(text):
+        text = block[2]
+    boxed = last_box(text)
+    text = text if boxed is None else boxed
+    return "" if is_missing(text) else text
