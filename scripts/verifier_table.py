@@ -18,11 +18,11 @@ from typing import Any
 
 import yaml
 
-from rlsd_cli.artifacts import write_text
-from rlsd_cli.tasks.base import Verdict
+from rlsd_cli.runs.directory import write_text
 from rlsd_cli.verifiers.choice import judge_letter, letter_of_text, verify_choice
 from rlsd_cli.verifiers.load import judge_all, load_verifier
 from rlsd_cli.verifiers.reasoning import opening_of
+from rlsd_cli.verifiers.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = {

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from rlsd_cli.config.layers import Section
 
-LayoutName = Literal["plain", "mmfinereason", "rlsd"]
+LayoutName = Literal["plain", "mmfinereason", "rlsd", "verl"]
 
 
 class Columns(Section):
@@ -27,6 +27,7 @@ class Columns(Section):
 #   github LHL3341/MMFineReason ("Raw Data, Input/Output, Augmented, Metrics").
 # rlsd: the JSONL files of iieycx/rlsd-train-MMFineReason-123K, by the keys that the paper's own config
 #   reads (github iie-ycx/RLSD 93e46f7, examples/visual_rl/rlsd_config.yaml: prompt_key, answer_key, …).
+# verl: the parquet files of github verl-project/verl (docs/preparation/prepare_data.rst), DAPO's among them.
 LAYOUTS: dict[LayoutName, Columns] = {
     "plain": Columns(prompt="prompt", answer="answer", solution="solution", other_route="other_route", id="id"),
     "mmfinereason": Columns(
@@ -35,6 +36,7 @@ LAYOUTS: dict[LayoutName, Columns] = {
     "rlsd": Columns(
         prompt="problem", answer="answer", images="images", solution="qwen3vl_235b_thinking_response", id="id"
     ),
+    "verl": Columns(prompt="prompt", answer="reward_model.ground_truth", id="extra_info.index"),
 }
 NEEDED = ("prompt", "answer", "images")  # a layout's other columns are used where the data set has them
 

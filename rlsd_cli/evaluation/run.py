@@ -19,8 +19,11 @@ from rlsd_cli.generation.engine import Engine, EngineOptions
 from rlsd_cli.leakage.detect import leaks
 from rlsd_cli.runs.directory import RunDir, write_json, write_text
 from rlsd_cli.statistics.intervals import clustered_interval, wilson_interval
-from rlsd_cli.tasks.base import Example, Task, Verdict
+from rlsd_cli.tasks.base import Example, Task
 from rlsd_cli.tasks.messages import as_text
+from rlsd_cli.verifiers.load import judge_all
+from rlsd_cli.verifiers.reasoning import opening_before
+from rlsd_cli.verifiers.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,25 +67,29 @@ def judged_rows(
         greedy=greedy,
         seed=seed,
     )
-    rows = []
-    for example, drawn in zip(examples, completions, strict=True):
-        for index, completion in enumerate(drawn):
-            verdict = suite.judge(completion.text, example)
-            rows.append(
-                {
-                    "prompt_id": example.id,
-                    "sample_id": GREEDY if greedy else index,
-                    "prompt": as_text(example.prompt),
-                    "completion": completion.text,
-                    "answer": example.answer,
-                    "extracted": verdict.extracted,
-                    "correct": verdict.correct,
-                    "length": completion.length,
-                    "truncated": completion.truncated,
-                    **suite.keep(example),
-                }
-            )
-    return rows
+    drawn = [
+        (example, index, completion)
+        for example, group in zip(examples, completions, strict=True)
+        for index, completion in enumerate(group)
+    ]
+    opening = getattr(engine, "opening", "")
+    said = [(opening_before(example.prompt, opening) + each.text, example) for example, _, each in drawn]
+    return [
+        {
+            "prompt_id": example.id,
+            "sample_id": GREEDY if greedy else index,
+            "prompt": as_text(example.prompt),
+            "completion": completion.text,
+            "answer": example.answer,
+            "extracted": verdict.extracted,
+            "correct": verdict.correct,
+            "why": verdict.why,
+            "length": completion.length,
+            "truncated": completion.truncated,
+            **suite.keep(example),
+        }
+        for (example, index, completion), verdict in zip(drawn, judge_all(suite.judge, said), strict=True)
+    ]
 
 
 def evaluate_suite(engine: Engine, suite: Suite, options: EvalOptions, parts: Parts | None = None) -> pd.DataFrame:

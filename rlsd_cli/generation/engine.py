@@ -42,6 +42,7 @@ class Engine(Protocol):
     """A loaded model that completes prompts."""
 
     name: EngineName
+    opening: str  # the reasoning tag that its chat template opens for every completion, '' where it opens none
 
     @property
     def template(self) -> str | None:

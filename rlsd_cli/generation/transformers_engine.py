@@ -16,6 +16,7 @@ from rlsd_cli.models.limits import check_chat
 from rlsd_cli.models.load import load_model, load_tokenizer
 from rlsd_cli.models.processors import takes_images
 from rlsd_cli.tasks.messages import images_of
+from rlsd_cli.verifiers.reasoning import template_opening
 
 
 class TransformersEngine:
@@ -29,6 +30,7 @@ class TransformersEngine:
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         self.model = (model.to(device) if device else model).eval()
         self.processing = load_tokenizer(source)
+        self.opening = template_opening(self.processing)
 
     @property
     def template(self) -> str | None:

@@ -16,6 +16,7 @@ from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
 from rlsd_cli.generation.sampling import Sampling
 from rlsd_cli.models.processors import is_vision
 from rlsd_cli.tasks.messages import images_of
+from rlsd_cli.verifiers.reasoning import template_opening
 
 WITHOUT = "use --engine transformers"
 
@@ -48,6 +49,16 @@ def vllm_chat(prompt: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def tokenizer_of(directory: str) -> Any:
+    """Return a model's tokenizer, None where only vLLM can load it."""
+    from rlsd_cli.models.load import load_tokenizer
+
+    try:
+        return load_tokenizer(directory)
+    except Exception:  # the libraries raise a dozen kinds
+        return None
+
+
 class VllmEngine:
     """A model in `vllm.LLM`.
 
@@ -78,6 +89,7 @@ class VllmEngine:
             settings["limit_mm_per_prompt"] = {"image": images}
         self.source = source
         self.llm = LLM(model=directory, trust_remote_code=False, **settings)
+        self.opening = template_opening(tokenizer_of(directory))
 
     @property
     def template(self) -> str | None:

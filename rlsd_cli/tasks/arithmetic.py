@@ -26,7 +26,8 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
+from rlsd_cli.verifiers.verdict import Verdict
 
 MODULUS = 11
 OPERATIONS = ("+", "-", "*")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from rlsd_cli.verifiers.verdict import Verdict
+
 ReferenceKind = Literal["answer", "solution", "other_route"]
 
 
@@ -28,15 +30,6 @@ class Example:
     def reference(self, kind: ReferenceKind) -> str:
         """Return the privileged text of the given kind; '' where the data set has none."""
         return {"answer": self.answer, "solution": self.solution, "other_route": self.other_route}[kind]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A verifier's finding: the extracted answer ('' if none), whether it is right, and which rule says so."""
-
-    correct: bool
-    extracted: str
-    why: str = field(default="", compare=False)
 
 
 class Task(Protocol):

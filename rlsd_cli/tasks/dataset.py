@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,30 @@ from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError, listed
 from rlsd_cli.records.json_text import wrapped
 from rlsd_cli.records.missing import is_missing
+from rlsd_cli.records.nested import field_names, split_name, value_at
 from rlsd_cli.records.table import Table
-from rlsd_cli.tasks.base import Example, ReferenceKind, Verdict
+from rlsd_cli.tasks.base import Example, ReferenceKind
 from rlsd_cli.tasks.images import image_sizes, load_images
 from rlsd_cli.tasks.messages import append_text, checked_turns, images_of, user_message
 from rlsd_cli.tasks.source import load_rows
+from rlsd_cli.verifiers.answers import answer_of
 from rlsd_cli.verifiers.load import load_verifier
 from rlsd_cli.verifiers.reward import composite_reward
+from rlsd_cli.verifiers.verdict import Verdict
 
 LOOKED_AT = 10_000  # questions between two words on the progress of looking at images
 HELD_OUT_SEED = "rlsd-held-out"  # the held-out questions are the same for every training seed
 
 
-def resolve_columns(config: DataConfig, available: list[str], hint: str = "") -> dict[str, str]:
-    """Return the column of each role, of those that the data set has.
+def resolve_columns(
+    config: DataConfig, available: list[str], hint: str = "", fields: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return the column of each role, of those that the data set has; a field of a struct has a dotted name.
 
     Args:
         config: The data set.
         available: Its columns.
+        fields: The dotted names of the fields of its structs.
         hint: What is to be done where a column is missing because the file is not one of rows.
 
     Raises:
@@ -40,33 +46,43 @@ def resolve_columns(config: DataConfig, available: list[str], hint: str = "") ->
     for role in Columns.model_fields:
         named = getattr(config.columns, role)
         column = named or getattr(layout, role)
-        if column in available:
+        place = split_name(column, available) if column else None
+        if column and place and (not place[1] or column in fields or place[1][0].isdigit()):
             found[role] = column
         elif named or (column and role in NEEDED):
             if hint:
                 raise UserError(f"{config.path} cannot be read: {hint}.")
             raise UserError(
-                f"{config.path} has no column '{column}' for the {role}{nearest(column, available) or ';'} "
-                f"set task.data.columns.{role} to one of: {listed(available)}."
+                f"{config.path} has no column '{column}' for the {role}{nearest(column, [*available, *fields]) or ';'} "
+                f"set task.data.columns.{role} to one of: {listed([*available, *fields])}."
             )
     return found
 
 
-def answer_text(value: Any) -> str:
-    """Return a gold answer as text, '' where there is none; of a list of accepted answers, the first."""
+def reference_text(value: Any) -> str:
+    """Return a reference as text, '' where there is none; of a list, the first."""
     if isinstance(value, list):
         value = value[0] if value else None
     return "" if is_missing(value) else str(value).strip()
 
 
+def known_fields(rows: Table) -> list[str]:
+    """Return the dotted names of the fields in the first row, none where it can't be read: others say that better."""
+    try:
+        return list(field_names(rows[0]))
+    except UnicodeDecodeError:
+        return []
+
+
 def column_of(rows: Table, column: str, config: DataConfig) -> list[Any]:
-    """Return a column's values.
+    """Return the values of a column, or of a field in it.
 
     Raises:
         UserError: Text in it is not UTF-8, as in a damaged parquet file.
     """
+    column, path = split_name(column, rows.column_names) or (column, [])
     try:
-        return list(rows[column])
+        return [value_at(value, path) for value in rows[column]] if path else list(rows[column])
     except UnicodeDecodeError:
         for index in range(len(rows)):
             try:
@@ -86,12 +102,13 @@ def kept_rows(rows: Table, column: str, config: DataConfig) -> list[int]:
     """
     values = column_of(rows, column, config)
     for index, value in enumerate(values):
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not answer_of(value):
+            inner = f", such as {column}.{next(iter(value))}" if value else ""
             raise UserError(
                 f"row {index} of {config.path} has an answer that is a JSON object, in column '{column}': "
-                "give text, a number, or a list of accepted answers."
+                f"give text, a number, or a list of accepted answers; a field of it has a dotted name{inner}."
             )
-    filled = [bool(answer_text(value)) for value in values]
+    filled = [bool(answer_of(value)) for value in values]
     kept = [index for index, full in enumerate(filled) if full]
     if not kept:
         raise UserError(f"every row of {config.path} has an empty answer in column '{column}': choose another column.")
@@ -132,7 +149,7 @@ class DatasetTask:
         self.max_completion_tokens = config.max_completion_tokens
         self.rows = load_rows(config.path, config.split, config.subset)
         hint = wrapped(self.rows[0]) if len(self.rows) == 1 else ""
-        self.columns = resolve_columns(config, self.rows.column_names, hint)
+        self.columns = resolve_columns(config, self.rows.column_names, hint, known_fields(self.rows))
         path = Path(config.path).expanduser()
         self.folder = (
             Path(config.image_dir).expanduser() if config.image_dir else path if path.is_dir() else path.parent
@@ -193,7 +210,7 @@ class DatasetTask:
         column = self.columns.get(kind)
         if column is None:
             return len(self.training), len(self.training)
-        filled = [bool(answer_text(value)) for value in column_of(self.rows, column, self.config)]
+        filled = [bool(reference_text(value)) for value in column_of(self.rows, column, self.config)]
         return sum(not filled[index] for index in self.training), len(self.training)
 
     def suites(self) -> dict[str, list[Example]]:
@@ -217,7 +234,8 @@ class DatasetTask:
             row = rows[index]
         except UnicodeDecodeError:
             raise UserError(f"row {index} of {self.config.path} holds text that is not UTF-8: fix that row.") from None
-        values = {role: row[column] for role, column in self.columns.items()}
+        places = {role: split_name(column, list(row)) for role, column in self.columns.items()}
+        values = {role: value_at(row[place[0]], place[1]) for role, place in places.items() if place}
         images = load_images(
             values.get("images"),
             self.folder,
@@ -230,9 +248,9 @@ class DatasetTask:
         return Example(
             id=str(index if is_missing(name) else name),
             prompt=prompt,
-            answer=answer_text(values["answer"]),
-            solution=answer_text(values.get("solution")),
-            other_route=answer_text(values.get("other_route")),
+            answer=answer_of(values["answer"]),
+            solution=reference_text(values.get("solution")),
+            other_route=reference_text(values.get("other_route")),
             images=images_of(prompt),
             meta={"row": index},
         )

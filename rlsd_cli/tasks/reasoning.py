@@ -20,8 +20,9 @@ from typing import Any
 from rlsd_cli.config.gym import GymConfig
 from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
 from rlsd_cli.tasks.gym_solutions import solution_text
+from rlsd_cli.verifiers.verdict import Verdict
 
 MARK = "Answer:"
 HELD_OUT_SHARE = 8  # one question in so many is held out

@@ -14,6 +14,8 @@ from rlsd_cli.models.processors import takes_images
 from rlsd_cli.models.shapes import Shapes
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 from rlsd_cli.tasks.messages import as_text, without_images
+from rlsd_cli.verifiers.load import judge_all
+from rlsd_cli.verifiers.reasoning import opening_before
 
 REFERENCE_KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
 
@@ -91,12 +93,16 @@ class VerifierReward:
 
     What it saw and found stays in ``record`` until the next call: equal-length lists by column of
     completions/*.parquet, and the completions' token ids.
+
+    Args:
+        task: The task.
+        opening: The reasoning tag that the chat template opens for every completion, '' where it opens none.
     """
 
     __name__ = "accuracy"
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    def __init__(self, task: Task, opening: str = "") -> None:
+        self.task, self.opening = task, opening
         self.record: dict[str, list[Any]] = {}
 
     def __call__(
@@ -114,7 +120,8 @@ class VerifierReward:
             UserError: The task gives a reward that is no finite number.
         """
         texts = [as_text(completion) for completion in completions]
-        verdicts = [self.task.verify(*row) for row in zip(texts, answer, prompt_id, strict=True)]
+        said = [opening_before(prompt, self.opening) + text for prompt, text in zip(prompts, texts, strict=True)]
+        verdicts = judge_all(self.task.verify, list(zip(said, answer, prompt_id, strict=True)))
         rewards = [self.task.reward(text, verdict) for text, verdict in zip(texts, verdicts, strict=True)]
         check_rewards(rewards, prompt_id)
         self.record = {
@@ -124,6 +131,7 @@ class VerifierReward:
             "answer": list(answer),
             "extracted": [verdict.extracted for verdict in verdicts],
             "correct": [verdict.correct for verdict in verdicts],
+            "why": [verdict.why for verdict in verdicts],
             "reward": rewards,
             "length": [len(ids) for ids in completion_ids],
             "completion_ids": completion_ids,

@@ -24,6 +24,8 @@ from rlsd_cli.runs.directory import write_parquet
 from rlsd_cli.tasks.messages import as_text
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.head import chunk_rows, head_of, last_hidden_states
+from rlsd_cli.verifiers.load import judge_all
+from rlsd_cli.verifiers.reasoning import opening_before, template_opening
 
 PROBE_STREAM = -1  # run seeds start at 0, so no run trains on this stream
 PROBE_EPSILON_W = 0.2
@@ -153,7 +155,9 @@ class Probe:
         teacher = encode_prompts(tokenizer, self.teacher_prompts).to(model.device)
         scores = score(model, samples, *teacher, temperature=config.train.temperature)
         model.train(was_training)
-        verdicts = [task.verify(t, e.answer, e.id) for t, e in zip(samples.texts, self.examples, strict=True)]
+        opening = template_opening(tokenizer)
+        said = [opening_before(e.prompt, opening) + t for t, e in zip(samples.texts, self.examples, strict=True)]
+        verdicts = judge_all(task.verify, [(t, e.answer, e.id) for t, e in zip(said, self.examples, strict=True)])
         rewards = torch.tensor([float(verdict.correct) for verdict in verdicts])
         advantage = group_advantage(rewards, config.log.probe_group)
         if write:

@@ -17,6 +17,7 @@ COLUMNS = (
     "extracted",
     "reward",
     "correct",
+    "why",
     "advantage",
     "length",
     "truncated",

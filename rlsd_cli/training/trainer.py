@@ -41,6 +41,7 @@ from rlsd_cli.training.passes import TeacherPasses
 from rlsd_cli.training.recorder import write_rollouts
 from rlsd_cli.training.teacher import Teacher, teachers_of
 from rlsd_cli.training.timer import StepTimer
+from rlsd_cli.verifiers.reasoning import template_opening
 
 
 class TeacherCallback(TrainerCallback):
@@ -63,7 +64,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
         self.arm = load_arm(context.config.method)
         self.options = self.arm.options.model_validate(context.config.objective)
         self.timer = StepTimer()
-        self.reward = VerifierReward(context.task)
+        self.reward = VerifierReward(context.task, template_opening(context.tokenizer))
         self.views = dict(self.arm.views_of(self.options))
         self.teachers: dict[str, Teacher] = teachers_of(context, self.views.values())
         self.shown: dict[str, list[str | None]] = {}  # by view: the privileged texts of the last step

@@ -7,10 +7,10 @@ correct themselves. A row's answer is its gold text without the worked solution 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
+from rlsd_cli.records.missing import is_missing
 from rlsd_cli.verifiers.marks import (
     AFFIRMED,
     DOUBT,
@@ -26,8 +26,6 @@ from rlsd_cli.verifiers.reasoning import cut_reasoning
 MAX_ANSWER_CHARS = 512  # the official script's cap on what its grader sees (math_task.py, grader_max_chars)
 TAIL_CHARS = 20_000  # the answer stands at the end; regular expressions need not see more
 GOLD_FIELDS = ("ground_truth", "target")  # of a struct: verl's reward_model and its relatives
-# What pandas, NumPy and spreadsheets write for a value that is not there.
-MISSING = {"", "nan", "<na>", "nat", "null", "n/a", "#n/a"}
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,6 @@ def stated_answer(text: str) -> str:
     return state(text).answer
 
 
-def is_missing(value: Any) -> bool:
-    """Tell whether a value is none: None, NaN, or the text that is written for it."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return True
-    return isinstance(value, str) and (value.strip().casefold() in MISSING or value.strip() == "None")
-
-
 def answer_of(value: Any) -> str:
     r"""Return the gold answer that a row's value holds, '' where it holds none.
 
@@ -111,6 +102,8 @@ def answer_of(value: Any) -> str:
     >>> answer_of(r"So $x=\boxed{\frac{1}{2}}$.")
     '\\frac{1}{2}'
     """
+    if is_missing(value):
+        return ""
     if hasattr(value, "tolist"):  # NumPy's arrays and scalars
         value = value.tolist()
     if isinstance(value, dict):
@@ -118,8 +111,6 @@ def answer_of(value: Any) -> str:
         return "" if isinstance(value, dict) else answer_of(value)
     if isinstance(value, list | tuple):
         return answer_of(value[0]) if value and not isinstance(value[0], list | tuple) else ""
-    if is_missing(value):
-        return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     text = str(value).rsplit("####", 1)[-1].strip()

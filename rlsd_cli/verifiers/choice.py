@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.verifiers.answers import Stated, answer_of, state
 from rlsd_cli.verifiers.exact import WRAPPERS, normalise
 from rlsd_cli.verifiers.marks import SENTENCE_END, TURN_END
 from rlsd_cli.verifiers.math import same_value
 from rlsd_cli.verifiers.notation import plain
 from rlsd_cli.verifiers.reasoning import cut_reasoning
+from rlsd_cli.verifiers.verdict import Verdict
 
 LETTERS = ascii_uppercase
 MOST_UNKNOWN = 10  # without the options' texts, A to J are letters

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.verifiers.answers import answer_of, state
 from rlsd_cli.verifiers.notation import plain
+from rlsd_cli.verifiers.verdict import Verdict
 
 WRAPPERS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 NOISE = re.compile(r"\\[!,;:$()\[\]]|\\left|\\right|[$*`\"'“”‘’]")

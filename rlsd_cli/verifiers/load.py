@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.verifiers.answers import answer_of
 from rlsd_cli.verifiers.choice import verify_choice
 from rlsd_cli.verifiers.exact import verify_exact
@@ -15,6 +14,7 @@ from rlsd_cli.verifiers.math import verify_math
 from rlsd_cli.verifiers.notation import NAME, SENTENCES
 from rlsd_cli.verifiers.numeric import RELATIVE_TOLERANCE, verify_numeric
 from rlsd_cli.verifiers.pool import POOL, MathPool
+from rlsd_cli.verifiers.verdict import Verdict
 
 VerifierKind = Literal["auto", "math", "choice", "exact", "numeric"]
 Verifier = Callable[[str, str], Verdict]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.verifiers.answers import MAX_ANSWER_CHARS, answer_of, state
 from rlsd_cli.verifiers.exact import normalise
 from rlsd_cli.verifiers.pool import POOL, MathPool
 from rlsd_cli.verifiers.quantity import Quantity, read_quantity, same_number
 from rlsd_cli.verifiers.units import ratio
+from rlsd_cli.verifiers.verdict import Verdict
 
 CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?::[0-5]\d)?")
 APART = re.compile(r"\d\s+\d")  # LaTeX has no spaces: "6 3" would be read as 63

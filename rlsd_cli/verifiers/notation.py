@@ -144,13 +144,9 @@ def unicode_mathematics(text: str) -> str:
             text = text.replace(sign, rf"\frac{{{top}}}{{{bottom or '1'}}}")
     text = SUPERSCRIPT.sub(lambda found: f"^{{{found[0].translate(SUPERSCRIPTS)}}}", text)
     text = SUBSCRIPT.sub(lambda found: f"_{{{found[0].translate(SUBSCRIPTS)}}}", text)
-    for sign, make in (("√", r"\sqrt{@}"), ("∛", r"\sqrt[3]{@}"), ("∜", r"\sqrt[4]{@}")):
-        text = rewrite(text, sign, make)
-        text = re.sub(
-            rf"{sign}\s*(\d+(?:\.\d+)?|\{{[^{{}}]*\}}|[A-Za-zπ])",
-            lambda found, made=make: made.replace("@", found[1].strip("{}")),
-            text,
-        )
+    for sign, root in (("√", r"\\sqrt"), ("∛", r"\\sqrt[3]"), ("∜", r"\\sqrt[4]")):
+        text = rewrite(text, sign, root[1:] + "{@}")
+        text = re.sub(rf"{sign}\s*(?:(\d+(?:\.\d+)?|[A-Za-zπ])|\{{([^{{}}]*)\}})", rf"{root}{{\1\2}}", text)
     return text.translate(TABLE)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.verifiers.answers import answer_of, state
 from rlsd_cli.verifiers.exact import normalise
 from rlsd_cli.verifiers.quantity import read_quantity
 from rlsd_cli.verifiers.units import ratio
+from rlsd_cli.verifiers.verdict import Verdict
 
 RELATIVE_TOLERANCE = 1e-3
 

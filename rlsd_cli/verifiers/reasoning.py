@@ -98,6 +98,16 @@ def opening_of(prompt: str) -> str:
     return ""
 
 
+def opening_before(prompt: Any, of_template: str) -> str:
+    """Return the reasoning tag that stands before a completion: of a plain text's end, or of a chat's template.
+
+    Args:
+        prompt: Text, or chat messages.
+        of_template: What the chat template opens (`template_opening`).
+    """
+    return opening_of(prompt) if isinstance(prompt, str) else of_template
+
+
 def template_opening(processing: Any) -> str:
     """Return the reasoning tag that a chat template opens for every completion, '' where it opens none.
 

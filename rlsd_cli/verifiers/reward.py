@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rlsd_cli.tasks.base import Verdict
+from rlsd_cli.verifiers.verdict import Verdict
 
 ACCURACY_WEIGHT = 0.9
 FORMAT_WEIGHT = 0.1

@@ -11,9 +11,9 @@ from pathlib import Path
 from rlsd_cli.arms.configure import build
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.training.fast_rollouts import FastRolloutsMixin
 from rlsd_cli.training.run import train
+from rlsd_cli.verifiers.verdict import Verdict
 
 STEPS, PROMPTS, GROUP = 2, 2, 4
 

@@ -11,7 +11,8 @@ from pyarrow import parquet
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.inputs import Columns, Completion, Repeated, Unreadable, completions_source, run_source
-from rlsd_cli.leakage.inputs.records import answer_of, completions_of, prompt_of, step_of
+from rlsd_cli.leakage.inputs.records import completions_of, prompt_of, step_of
+from rlsd_cli.verifiers.answers import answer_of
 
 
 def read(path: Path, **columns: str) -> list:
@@ -251,7 +252,7 @@ def test_values_of_other_tools_become_text():
     assert prompt_of(None) == ""
     assert answer_of({"ground_truth": 4}) == "4"
     assert answer_of(["4"]) == "4"
-    assert answer_of(["4", "5"]) == ""
+    assert answer_of(["4", "5"]) == "4"
     assert step_of("3.0") == 3
     assert step_of(None) is None
 

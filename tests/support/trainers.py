@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from rlsd_cli.tasks.base import Verdict
+from rlsd_cli.verifiers.verdict import Verdict
 
 
 def reward_even_length(trainer):

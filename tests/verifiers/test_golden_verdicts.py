@@ -8,13 +8,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.verifiers.answers import last_box, stated_answer
 from rlsd_cli.verifiers.choice import verify_choice
 from rlsd_cli.verifiers.load import load_verifier
 from rlsd_cli.verifiers.numeric import parse_number, verify_numeric
 from rlsd_cli.verifiers.reasoning import cut_reasoning
 from rlsd_cli.verifiers.reward import composite_reward, follows_format
+from rlsd_cli.verifiers.verdict import Verdict
 
 GOLDEN = yaml.safe_load(Path(__file__).with_name("golden_verdicts.yaml").read_text(encoding="utf-8"))
 CAPITALS = ["hong kong", "osaka", "shanghai", "tokyo"]

@@ -8,8 +8,8 @@ import pytest
 import tiny_qwen3_vl
 from trainers import trainer_maker
 
-from rlsd_cli.tasks.base import Verdict
 from rlsd_cli.tasks.dataset import DatasetTask
+from rlsd_cli.verifiers.verdict import Verdict
 
 
 @pytest.fixture(scope="session")

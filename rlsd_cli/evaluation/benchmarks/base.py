@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
+from rlsd_cli.verifiers.verdict import Verdict
 
 if TYPE_CHECKING:
     from datasets import Dataset

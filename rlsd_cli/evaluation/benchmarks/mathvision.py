@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlsd_cli.evaluation.benchmarks.base import LETTERS, Benchmark, Question, accuracy_by, lettered, plain_accuracy
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
 from rlsd_cli.verifiers.answers import stated_answer
 from rlsd_cli.verifiers.choice import verify_choice
 from rlsd_cli.verifiers.exact import normalise
 from rlsd_cli.verifiers.math import verify_math
 from rlsd_cli.verifiers.numeric import parse_number
+from rlsd_cli.verifiers.verdict import Verdict
 
 
 def read(row: Mapping[str, Any]) -> Question:

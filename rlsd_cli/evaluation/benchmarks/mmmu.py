@@ -17,10 +17,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlsd_cli.evaluation.benchmarks.base import LETTERS, Benchmark, Question, accuracy_by, lettered, plain_accuracy
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
 from rlsd_cli.verifiers.answers import stated_answer
 from rlsd_cli.verifiers.choice import chosen_letter
 from rlsd_cli.verifiers.reasoning import cut_reasoning
+from rlsd_cli.verifiers.verdict import Verdict
 
 MAX_IMAGES = 7
 IMAGE_MARK = re.compile(r"<image (\d+)>")

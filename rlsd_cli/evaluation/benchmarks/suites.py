@@ -13,10 +13,11 @@ from rlsd_cli.evaluation.benchmarks.mathvista import MATHVISTA
 from rlsd_cli.evaluation.benchmarks.mmmu import MMMU
 from rlsd_cli.evaluation.benchmarks.wemath import WEMATH
 from rlsd_cli.evaluation.benchmarks.zerobench import ZEROBENCH
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
 from rlsd_cli.tasks.images import load_images
 from rlsd_cli.tasks.messages import append_text, images_of, user_message
 from rlsd_cli.tasks.source import load_rows
+from rlsd_cli.verifiers.verdict import Verdict
 
 BENCHMARKS = {each.name: each for each in (MMMU, MATHVISTA, MATHVISION, ZEROBENCH, WEMATH)}
 NO_ANSWER = ("", "?", "None")

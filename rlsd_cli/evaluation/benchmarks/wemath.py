@@ -25,8 +25,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question, mean, plain_accuracy
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
 from rlsd_cli.verifiers.choice import verify_choice
+from rlsd_cli.verifiers.verdict import Verdict
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,9 +16,10 @@ from decimal import Decimal
 from typing import Any
 
 from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question
-from rlsd_cli.tasks.base import Example, Verdict
+from rlsd_cli.tasks.base import Example
 from rlsd_cli.verifiers.answers import stated_answer
 from rlsd_cli.verifiers.reasoning import cut_reasoning
+from rlsd_cli.verifiers.verdict import Verdict
 
 BRACES = re.compile(r"\{([^{}]+)\}")
 DECIMAL = re.compile(r"-?(?:\d+\.\d+|\d+|\.\d+)")

@@ -17,8 +17,9 @@ from pathlib import PurePath
 from typing import Any
 
 from rlsd_cli.errors import UserError, listed
-from rlsd_cli.leakage.inputs.records import answer_of, completions_of, prompt_of, step_of
+from rlsd_cli.leakage.inputs.records import completions_of, prompt_of, step_of
 from rlsd_cli.records import RowError, stem_of
+from rlsd_cli.verifiers.answers import answer_of
 
 COMPLETION = ("completion", "completions", "response", "responses", "output", "generation", "generated_text")
 PROMPT = ("prompt", "input", "question", "problem", "instruction", "query")

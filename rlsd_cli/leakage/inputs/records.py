@@ -94,17 +94,6 @@ def message_text(message: dict[str, Any]) -> str:
     return "\n".join(str(part) for part in (reasoning, content) if part)
 
 
-def answer_of(value: Any) -> str:
-    """Return a gold answer as text; of a GSM8K target only what follows ``####``, of a list its only entry."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, dict):
-        value = value.get("ground_truth", value.get("target"))
-    if is_missing(value) or isinstance(value, list | dict):
-        return ""
-    return str(value).rsplit("####", 1)[-1].strip()
-
-
 def step_of(value: Any) -> int | None:
     """Return a training step as an integer; None where there is none.
 
