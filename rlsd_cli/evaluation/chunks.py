@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ class Parts:
         write_parquet(self.file(number), frame)
 
     def clear(self) -> None:
-        """Remove the directory."""
+        """Remove the directory, and the one that holds it where nothing else is in it."""
         if self.directory.is_dir():
             shutil.rmtree(self.directory)
+            with suppress(OSError):
+                self.directory.parent.rmdir()

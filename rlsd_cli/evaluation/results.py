@@ -21,6 +21,7 @@ GREEDY = -1  # sample_id of the greedy completion
 COLUMNS = ("prompt_id", "sample_id", "correct")
 SUFFIXES = (".json", ".parquet")
 OPTIONAL = ("unit", "meta")  # of benchmarks
+DEFAULTS = "defaults"  # the folder of an evaluation at the defaults, where eval/ itself holds another
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,11 @@ def evaluations(run: RunDir, suite: str | None = None) -> tuple[Evaluation, ...]
     return tuple(sorted((Evaluation(run, path.stem, path) for path in found), key=preference))
 
 
-def write(run: RunDir, folder: str, frame: pd.DataFrame, summary: Mapping[str, Any]) -> Path:
+def write(run: RunDir, folder: str, frame: pd.DataFrame, summary: Mapping[str, Any], *, final: bool = True) -> Path:
     """Write a suite's rows and summary, over no evaluation but the same one.
+
+    The first evaluation of a suite by the final model lies in eval/ itself, whatever its settings; each other one
+    has a folder.
 
     Args:
         run: The run.
@@ -174,22 +178,29 @@ def write(run: RunDir, folder: str, frame: pd.DataFrame, summary: Mapping[str, A
             evaluation lies there (of another copy of the questions, by other rules, or from an older rlsd).
         frame: A row per completion.
         summary: With every key of `settings.IDENTITY`.
+        final: Whether it is of the final model and not of an earlier checkpoint.
 
     Returns:
         The path of the rows.
     """
-    name = f"{summary['suite']}"
-    path = run.eval_dir / folder / f"{name}.json"
-    if path.is_file():
-        try:
-            same = same_evaluation(read_object(path), summary)
-        except UserError:
-            same = True  # damaged: it is made again
-        if not same:
-            told = digest([value_of(summary, key) for key in IDENTITY], 8)
-            path = run.eval_dir / ",".join([part for part in (folder, f"other-{told}") if part]) / f"{name}.json"
+    told = digest([value_of(summary, key) for key in IDENTITY], 8)
+    own = folder or DEFAULTS
+    path = next(
+        path
+        for place in ([""] if final else []) + [own, f"{own},other-{told}"]
+        if _free_or_same(path := run.eval_dir / place / f"{summary['suite']}.json", summary)
+    )
     rows = path.with_suffix(".parquet")
     write_parquet(rows, frame)
     write_json(path, dict(summary))
     evaluations.cache_clear()
     return rows
+
+
+def _free_or_same(path: Path, summary: Mapping[str, Any]) -> bool:
+    if not path.is_file():
+        return True
+    try:
+        return same_evaluation(read_object(path), summary)
+    except UserError:
+        return True  # damaged: it is made again

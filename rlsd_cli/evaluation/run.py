@@ -344,7 +344,7 @@ def evaluate_run(
         parts = Parts.open(run_dir.eval_dir / folder, suite.name, suite.chunk, key) if suite.chunk else None
         frame = evaluate_suite(engine, suite, options, parts)
         summary = summarise(frame, settings, model_step) | suite.describe(frame)
-        results.write(run_dir, folder, frame, summary)
+        results.write(run_dir, folder, frame, summary, final=final)
         if parts:
             parts.clear()
         summaries.append(summary)

@@ -50,6 +50,11 @@ class Sampling:
         """Whether every token of the vocabulary can be drawn and none is penalised."""
         return self == Sampling(temperature=self.temperature)
 
+    def changed(self, greedy: bool) -> dict[str, Any]:
+        """Return the filters and the penalty that differ from the defaults; only the penalty bears on greedy ones."""
+        names = ("presence_penalty",) if greedy else ("top_p", "top_k", "min_p", "presence_penalty")
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(Sampling(), name)}
+
 
 def penalised(logits: Tensor, completions: Tensor, penalty: float) -> Tensor:
     """Return logits (B, V) less ``penalty`` for each token in ``completions`` (B, T)."""

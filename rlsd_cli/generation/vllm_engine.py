@@ -14,6 +14,7 @@ from typing import Any
 from rlsd_cli.errors import UserError
 from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
 from rlsd_cli.generation.sampling import Sampling
+from rlsd_cli.models.load import load_tokenizer, resolve
 from rlsd_cli.models.processors import is_vision
 from rlsd_cli.tasks.messages import images_of
 from rlsd_cli.verifiers.reasoning import template_opening
@@ -70,7 +71,6 @@ class VllmEngine:
 
     def __init__(self, source: str, options: EngineOptions, images: int) -> None:
         from rlsd_cli.models.gguf import is_gguf
-        from rlsd_cli.models.load import resolve
         from rlsd_cli.models.lora import is_adapter
 
         require_vllm()
@@ -94,7 +94,7 @@ class VllmEngine:
     @property
     def template(self) -> str | None:
         """The chat template; None where there is none."""
-        return getattr(self.llm.get_tokenizer(), "chat_template", None)
+        return getattr(load_tokenizer(self.source), "chat_template", None)
 
     def complete(
         self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, sampling: Sampling, greedy: bool, seed: int
@@ -102,21 +102,13 @@ class VllmEngine:
         """Return ``samples`` completions of each prompt (`Engine.complete`)."""
         from vllm import SamplingParams
 
-        choice: dict[str, Any] = (
-            {"temperature": 0.0}
-            if greedy
-            else {
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "top_k": sampling.top_k,
-                "min_p": sampling.min_p,
-            }
-        )
+        choice: dict[str, Any] = {"temperature": 0.0} if greedy else {"temperature": sampling.temperature}
+        # Only what was asked for: the rest are vLLM's own defaults, which leave the softmax as it is.
+        choice |= sampling.changed(greedy)
         params = [
             SamplingParams(
                 n=samples,
                 max_tokens=max_new_tokens,
-                presence_penalty=sampling.presence_penalty,
                 **choice,
                 # Each question has a seed of its own, else all would draw the same numbers.
                 seed=random.Random(f"{seed}-{index}").getrandbits(31),

@@ -31,17 +31,17 @@ def base(tiny_model, tmp_path_factory):
 def test_an_untrained_model_is_evaluated_as_a_complete_run_of_no_steps(base):
     run = open_run(base)
     assert (run.method, run.label, run.seed, run.step, run.complete) == ("base", "base", 0, 0, True)
-    assert len(pd.read_parquet(base / "eval" / "samples-2,limit-5" / "chain.parquet")) == 5 * (1 + 2)
-    assert json.loads((base / "eval" / "samples-2,limit-5" / "chain.json").read_text())["checkpoint_step"] == 0
+    assert len(pd.read_parquet(base / "eval" / "chain.parquet")) == 5 * (1 + 2)
+    assert json.loads((base / "eval" / "chain.json").read_text())["checkpoint_step"] == 0
     assert run.metrics.empty
 
 
 def test_the_directory_can_be_evaluated_again_by_itself(base):
-    before = (base / "eval" / "samples-2,limit-5" / "chain.parquet").read_bytes()
-    (base / "eval" / "samples-2,limit-5" / "chain.json").unlink()
+    before = (base / "eval" / "chain.parquet").read_bytes()
+    (base / "eval" / "chain.json").unlink()
     result = evaluate(base, "--suite", "chain", "--limit", 5, "--samples", 2, "--threads", 1)
     assert result.exit_code == 0, result.output
-    assert (base / "eval" / "samples-2,limit-5" / "chain.parquet").read_bytes() == before
+    assert (base / "eval" / "chain.parquet").read_bytes() == before
 
 
 def test_another_model_or_task_does_not_go_into_the_same_directory(base, tiny_model):

@@ -1,6 +1,7 @@
 """`rlsd eval` on a run: files, intervals, refusals."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -64,7 +65,7 @@ def test_a_suites_files_hold_every_completion(run):
     summaries = evaluate_run(run.path, options, ["chain", "long"], on_suite=told.append)
     assert [summary["suite"] for summary in summaries] == ["chain", "long"]
     assert told == summaries
-    folder = run.eval_dir / "samples-2,limit-5"
+    folder = run.eval_dir  # the first evaluation of these suites
     assert json.loads((folder / "chain.json").read_text()) == summaries[0]
     assert set(IDENTITY) - set(OF_BENCHMARKS) <= set(summaries[0])
     rows = pd.read_parquet(folder / "long.parquet")
@@ -102,7 +103,16 @@ def test_another_step_or_setting_overwrites_no_result(run):
     after = files(run)
     assert {name: after[name] for name in before} == before
     found = [each.folder for each in evaluations(run, "chain") if each.folder.endswith(("limit-2", "tokens-3"))]
-    assert {"samples-1,limit-2", "step-1,samples-1,limit-2", "samples-1,limit-2,max_new_tokens-3"} <= set(found)
+    assert {"step-1,samples-1,limit-2", "samples-1,limit-2,max_new_tokens-3"} <= set(found)
+
+
+def test_the_first_evaluation_lies_in_eval_and_one_at_the_defaults_beside_it_has_a_name(run):
+    shutil.rmtree(run.eval_dir, ignore_errors=True)
+    evaluations.cache_clear()
+    evaluate_run(run.path, EvalOptions(samples=1, limit=2), ["chain"])
+    assert [each.folder for each in evaluations(run, "chain")] == [""]
+    evaluate_run(run.path, EvalOptions(), ["chain"])
+    assert [each.folder for each in evaluations(run, "chain")] == ["defaults", ""]  # whole suites come first
 
 
 def test_other_rules_for_an_answer_do_not_overwrite_verdicts_by_the_old_ones(run, monkeypatch):

@@ -14,9 +14,9 @@ from rlsd_cli.generation.vllm_engine import VllmEngine
 
 
 class SamplingParams:
-    def __init__(self, *, n, max_tokens, temperature, seed, presence_penalty, **more):
+    def __init__(self, *, n, max_tokens, temperature, seed, **more):
         self.n, self.max_tokens, self.temperature, self.seed = n, max_tokens, temperature, seed
-        self.more = {"presence_penalty": presence_penalty, **more}
+        self.more = more
 
 
 class LLM:
