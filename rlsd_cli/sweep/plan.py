@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,6 +27,43 @@ class RunEntry(Section):
     method: str
     label: str = ""
     set: dict[str, Any] = Field(default_factory=dict)
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default_factory=dict, description="dotted key: values; a variant for each combination, named by the values"
+    )
+    seeds: Annotated[list[int], Field(min_length=1)] | None = Field(
+        default=None, description="of this variant, where more or fewer than the sweep's are wanted"
+    )
+
+    def variants(self) -> list[RunEntry]:
+        """Return the variants of the grid, the last key's values fastest; without a grid, the entry itself.
+
+        >>> entry = RunEntry(method="grpo", grid={"train.learning_rate": [0.0001, 0.0003]})
+        >>> [each.label for each in entry.variants()]
+        ['grpo-0.0001', 'grpo-0.0003']
+        """
+        if not self.grid:
+            return [self]
+        made = []
+        for values in itertools.product(*self.grid.values()):
+            settings = layers.merge(
+                self.set, *(nested(key, value) for key, value in zip(self.grid, values, strict=True))
+            )
+            label = "-".join([self.label or self.method, *(plain(value) for value in values)])
+            made.append(self.model_copy(update={"label": label, "set": settings, "grid": {}}))
+        return made
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """Turn ``train.steps`` and 100 into ``{'train': {'steps': 100}}``."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def plain(value: Any) -> str:
+    """Return a value as a part of a label, which names a directory."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return "".join(character if character.isalnum() or character in ".-_=" else "_" for character in text)
 
 
 class SweepFile(Section):
@@ -98,16 +136,19 @@ def plan(sweep: SweepFile, output_dir: Path | None = None, seeds: list[int] | No
         UserError: A method, preset or key is unknown, or two variants have one label.
     """
     base = output_dir or Path(sweep.output_dir)
-    labels = [entry.label or entry.method for entry in sweep.runs]
+    entries = [variant for entry in sweep.runs for variant in entry.variants()]
+    labels = [entry.label or entry.method for entry in entries]
     doubled = sorted({label for label in labels if labels.count(label) > 1})
     if sweep.base and BASE in labels:
         raise UserError(f"'base: true' makes a variant called '{BASE}': give the other one another label.")
     if doubled:
         raise UserError(f"two variants of the sweep are called '{doubled[0]}': give each a label of its own.")
+    asked = [seeds or entry.seeds or sweep.seeds for entry in entries]
     runs = [
         plan_run(sweep, entry, label, seed, base)
-        for seed in (seeds or sweep.seeds)
-        for entry, label in zip(sweep.runs, labels, strict=True)
+        for seed in dict.fromkeys(seed for each in asked for seed in each)
+        for entry, label, each in zip(entries, labels, asked, strict=True)
+        if seed in each
     ]
     return [plan_base(sweep, runs[0].config, base), *runs] if sweep.base else runs
 

@@ -30,10 +30,28 @@ SWEEPS = [path for path in SWEEPS if "runs:" in path.read_text()]
 def test_every_sweep_file_makes_a_plan(path):
     sweep = read_sweep(path)
     runs = plan(sweep)
-    assert len(runs) == len(sweep.runs) * len(sweep.seeds) + sweep.base
+    variants = [variant for entry in sweep.runs for variant in entry.variants()]
+    assert len(runs) == sum(len(variant.seeds or sweep.seeds) for variant in variants) + sweep.base
     assert len({run.path for run in runs}) == len(runs)
-    budgets = {(run.config.train.steps, run.config.train.prompts_per_step, run.config.train.group_size) for run in runs}
+    # Twice the steps is a variant that says so in its name.
+    plain = [run.config for run in runs if not run.config.name.endswith("-2x")]
+    budgets = {(each.train.steps, each.train.prompts_per_step, each.train.group_size) for each in plain}
     assert len(budgets) == 1, "a comparison has one budget"
+
+
+def test_a_grid_is_a_variant_for_each_combination_and_seeds_can_be_a_variants_own(tmp_path):
+    grid = {"objective.mix": [0.5, 1.0], "train.learning_rate": [1e-4, 3e-4]}
+    runs = [{"method": "rlsd", "grid": grid, "set": {"train": {"steps": 3}}}, {"method": "grpo", "seeds": [0, 7]}]
+    planned = plan(read_sweep(sweep_file(tmp_path, seeds=[0, 1], runs=runs)))
+    labels = ["rlsd-0.5-0.0001", "rlsd-0.5-0.0003", "rlsd-1-0.0001", "rlsd-1-0.0003"]
+    assert [(run.config.name, run.config.seed) for run in planned] == [
+        *((label, 0) for label in labels),
+        ("grpo", 0),
+        *((label, 1) for label in labels),
+        ("grpo", 7),
+    ]
+    last = planned[3].config
+    assert (last.train.learning_rate, last.objective["mix"], last.train.steps) == (3e-4, 1.0, 3)
 
 
 def test_the_printed_command_builds_the_planned_configuration():
