@@ -34,11 +34,15 @@ def last_hidden_states(model: Any) -> Iterator[list[Tensor]]:
 
 
 class Given(nn.Module):
-    """Stands in for a backbone: "computes" hidden states that are known already."""
+    """Stands in for a backbone: "computes" hidden states that are known already; else it is the backbone."""
 
-    def __init__(self, hidden: Tensor) -> None:
+    def __init__(self, hidden: Tensor, backbone: Any) -> None:
         super().__init__()
         self.output = BackboneOutput(hidden)
+        self.__dict__["backbone"] = backbone  # not a module of ours
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["backbone"], name)
 
     def forward(self, *args: Any, **kwargs: Any) -> BackboneOutput:
         """Return the hidden states, whatever the input."""
@@ -71,7 +75,7 @@ def head_of(model: Any) -> Callable[[Tensor], Tensor]:
 
     def logits(hidden: Tensor) -> Tensor:
         backbone = bare._modules[name]
-        bare._modules[name] = Given(hidden.unsqueeze(0))
+        bare._modules[name] = Given(hidden.unsqueeze(0), backbone)
         try:
             # The class's forward: wrappers of accelerate, TRL and FSDP around the instance's are for whole passes.
             output = type(bare).forward(bare, inputs_embeds=hidden.unsqueeze(0), use_cache=False)

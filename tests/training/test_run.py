@@ -121,6 +121,8 @@ def test_a_stopped_run_resumes_to_the_same_result(tiny_config, tmp_path, method)
         train(config, tmp_path / "stopped", on_step=stop_at(4))  # after the checkpoint of step 2 and two more steps
     assert RunDir(tmp_path / "stopped").status()["state"] == "failed"
     resumed = train(config, tmp_path / "stopped", resume=True)
+    attempts = json.loads(resumed.provenance_file.read_text())["attempts"]
+    assert [attempt["from_step"] for attempt in attempts] == [0, 2], "trained again from the start, it would agree too"
     assert without_times(resumed) == without_times(whole)
     assert all((weights(resumed)[name] == tensor).all() for name, tensor in weights(whole).items())
     steps = [step for step, _ in resumed.step_files(resumed.completions_dir)]
