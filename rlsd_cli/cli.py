@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rlsd_cli import __version__, crash
+from rlsd_cli import __version__
 from rlsd_cli.commands import arms, leakage_audit, plan, plot, push, sweep, theory, train
 from rlsd_cli.commands import eval as evaluation
 from rlsd_cli.errors import UserError
+from rlsd_cli.runs import crash
 
 STOPPED = 130  # exit code of what Ctrl-C ended: 128 + SIGINT
 

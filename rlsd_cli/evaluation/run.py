@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.config.run import BASE
-from rlsd_cli.crash import CRASH_FILE, remember_run
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation import results, versions
 from rlsd_cli.evaluation.chunks import Parts
@@ -17,6 +16,7 @@ from rlsd_cli.evaluation.results import GREEDY
 from rlsd_cli.evaluation.settings import EvalOptions, digest, folder_name
 from rlsd_cli.generation.engine import Engine, EngineOptions
 from rlsd_cli.leakage.detect import leaks
+from rlsd_cli.runs.crash import CRASH_FILE, remember_run
 from rlsd_cli.runs.directory import RunDir, write_json, write_text
 from rlsd_cli.statistics.intervals import clustered_interval, wilson_interval
 from rlsd_cli.tasks.base import Example, Task

@@ -12,9 +12,9 @@ from typing import Any
 
 from rlsd_cli.arms import configure, load_arm
 from rlsd_cli.config.run import RunConfig, dump
-from rlsd_cli.crash import CRASH_FILE, remember_run
 from rlsd_cli.errors import UserError
 from rlsd_cli.models.libraries import quiet_libraries
+from rlsd_cli.runs.crash import CRASH_FILE, remember_run
 from rlsd_cli.runs.directory import RunDir, no_links, read_object, write_json, write_text
 from rlsd_cli.training.distributed import on_main, rank
 

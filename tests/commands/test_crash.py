@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rlsd_cli import crash
+from rlsd_cli.runs import crash
 from rlsd_cli.training.run import prepare
 
 INJECTED = """
