@@ -1,47 +1,75 @@
-"""`python -m rlsd_cli.sweep.child PARENT COMMAND…`: an rlsd command that ends with the sweep that started it.
+"""The commands of a sweep, each in a process of its own that ends with the sweep.
 
-A sweep that is killed outright can't stop its runs, and a second sweep must not find them still writing. On Linux
-the kernel tells them: they get SIGTERM, on which `rlsd train` saves a checkpoint and leaves. Elsewhere a run
-goes on by itself, and the next sweep waits for it.
+Starting a command anew costs three imports of torch, transformers and TRL per run. So, on Linux, one process imports
+them (`warm`), and each command is a fork of it (multiprocessing's fork server): as much its own process as before, and
+nothing of one command is in the next. Where there is a GPU, whose driver does not survive a fork, or no Linux, each
+command is a fresh interpreter.
 """
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
 import signal
 import sys
-from typing import Any
+import threading
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-
-
-def end_with(parent: int) -> None:
-    """Have this process get SIGTERM, once, when its parent dies; end at once if it has died already."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    # A dying parent with several threads hands its children from one to the next, and the kernel tells them each
-    # time; a second SIGTERM means "leave at once" to `rlsd train`, so another signal takes the message.
-    def orphaned(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        signal.raise_signal(signal.SIGTERM)
-
-    signal.signal(signal.SIGUSR1, orphaned)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
-    if os.getppid() != parent:
-        raise SystemExit(f"the sweep {parent} is gone")
+ACCELERATORS = ("nvidia0", "nvidiactl", "kfd", "accel", "dxg")  # in /dev
 
 
-def main() -> None:
-    """Run ``COMMAND…`` as `rlsd` would."""
-    parent, *command = sys.argv[1:]
-    end_with(int(parent))
-    sys.argv = ["rlsd", *command]
-    from rlsd_cli.cli import main as run
-
-    run()
+def forks() -> bool:
+    """Tell whether commands are forked from a process that has imported the libraries."""
+    return sys.platform == "linux" and not any(Path("/dev", name).exists() for name in ACCELERATORS)
 
 
-if __name__ == "__main__":
-    main()
+def context() -> ForkServerContext | SpawnContext:
+    """Return how processes are made, with one CPU thread each: runs side by side must not slow each other down."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of this process's children; the libraries read it when they are imported
+    if not forks():
+        return multiprocessing.get_context("spawn")
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(["rlsd_cli.sweep.warm"])
+    return made
+
+
+def start(command: tuple[str, ...], log: Path) -> BaseProcess:
+    """Start ``rlsd …`` in a process of its own, its output appended to ``log``."""
+    process = context().Process(target=run, args=(command, str(log)), name=" ".join(command[:2]))
+    process.start()
+    return process
+
+
+def run(command: tuple[str, ...], log: str) -> None:
+    """Run a command as `rlsd` would; in the child.
+
+    Raises:
+        SystemExit: With the command's exit code.
+    """
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+    os.setpgrp()  # Ctrl-C goes to the sweep, which asks its runs to leave, once
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    sys.argv = list(command)
+    from rlsd_cli.cli import main
+
+    try:
+        main()
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing leaves them out, and services such as wandb send their rest then
+
+
+def leave_with_parent() -> None:
+    """Wait until the sweep is gone, then ask this process to leave: `rlsd train` saves a checkpoint on SIGTERM.
+
+    A sweep that is killed outright can't stop its runs, and a second sweep must not find them still writing.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

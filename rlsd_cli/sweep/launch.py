@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from rlsd_cli.runs.directory import RunDir
+from rlsd_cli.sweep.child import start
 from rlsd_cli.sweep.plan import PlannedRun, missing
 
 POLL_S = 0.5
@@ -25,7 +24,7 @@ class Job:
     commands: list[tuple[str, ...]]
     command: tuple[str, ...] = ()
     state: str = "waiting"
-    process: subprocess.Popen[bytes] | None = None
+    process: BaseProcess | None = None
     started: float = 0.0
     seconds: float = 0.0
     log: Path = field(default_factory=Path)
@@ -54,8 +53,8 @@ def busy(path: Path) -> bool:
 def launch(jobs: list[Job], parallel: int, on_change: Callable[[list[Job]], None] = lambda jobs: None) -> bool:
     """Run jobs, ``parallel`` at a time, in the order given. A failed job stops no other.
 
-    Each process gets one CPU thread, so that runs side by side don't slow each other down; the output of a job goes
-    to a log beside its run directory. A run in which another process trains waits for that.
+    Each command is a process of its own (`child`); the output of a job goes to a log beside its run directory. A run
+    in which another process trains waits for that.
 
     Returns:
         Whether all jobs ended well.
@@ -68,7 +67,7 @@ def launch(jobs: list[Job], parallel: int, on_change: Callable[[list[Job]], None
                     _start_next(job)
                     running.append(job)
             for job in list(running):
-                if job.process is not None and job.process.poll() is not None:
+                if job.process is not None and job.process.exitcode is not None:
                     _after(job)
                     if job.state != "running":
                         running.remove(job)
@@ -80,7 +79,7 @@ def launch(jobs: list[Job], parallel: int, on_change: Callable[[list[Job]], None
                 job.process.terminate()  # `rlsd train` saves a checkpoint and leaves
         for job in running:
             if job.process is not None:
-                job.process.wait()
+                job.process.join()
         raise
     return all(job.state in ("done", "done before") for job in jobs)
 
@@ -89,15 +88,7 @@ def _start_next(job: Job) -> None:
     job.log = job.run.path.parent / f"{job.run.path.name}.log"
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.command = job.commands.pop(0)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with open(job.log, "ab") as log:
-        job.process = subprocess.Popen(
-            [sys.executable, "-m", "rlsd_cli.sweep.child", str(os.getpid()), *job.command[1:]],
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-        )
+    job.process = start(job.command, job.log)
     job.started = job.started or time.monotonic()
     job.state = "running"
 
@@ -105,7 +96,7 @@ def _start_next(job: Job) -> None:
 def _after(job: Job) -> None:
     assert job.process is not None
     job.seconds = time.monotonic() - job.started
-    if job.process.returncode != 0:
+    if job.process.exitcode != 0:
         job.state = "failed"
     elif job.command == job.run.train and RunDir(job.run.path).status().get("state") != "complete":
         job.state = "stopped"  # by a signal: it has left a checkpoint, and there is nothing to evaluate yet

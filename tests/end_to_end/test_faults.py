@@ -3,12 +3,11 @@
 import errno
 import os
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import Command, rlsd
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs import directory as artifacts
@@ -19,9 +18,11 @@ from rlsd_cli.training.run import disk_is_full, train
 ROOT = Path(__file__).parents[2]
 
 
+pytestmark = pytest.mark.timeout(0)  # processes are waited for by their progress
+
+
 def soak(*words):
-    command = [sys.executable, str(ROOT / "scripts" / "soak.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=550)
+    return Command([sys.executable, ROOT / "scripts" / "soak.py", *words], ROOT).finish()
 
 
 def test_runs_that_were_killed_lose_nothing():
@@ -144,32 +145,23 @@ def running(tmp_path):
     """A run of 400 steps that has written its first metrics."""
     sets = ["train.steps=400", "train.prompts_per_step=2", "train.group_size=4", "train.threads=1"]
     words = [word for text in sets for word in ("--set", text)]
-    command = [sys.executable, "-m", "rlsd_cli", "train", "--method", "grpo", *words, "--output-dir", tmp_path / "run"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    deadline = time.monotonic() + 400
-    while time.monotonic() < deadline and not (tmp_path / "run" / "metrics.jsonl").is_file():
-        time.sleep(0.02)
-    yield process
-    process.kill()
-    process.wait()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = rlsd("train", "--method", "grpo", *words, "--output-dir", tmp_path / "run", cwd=ROOT, env=environment)
+    try:
+        command.wait_for((tmp_path / "run" / "metrics.jsonl").is_file)
+        yield command
+    finally:
+        command.kill()
 
 
 def test_sigterm_saves_and_leaves_and_a_second_process_is_refused(running, tmp_path):
-    command = [sys.executable, "-m", "rlsd_cli", "train", "--config", str(tmp_path / "run" / "config.yaml")]
-    second = subprocess.run(
-        [*command, "--output-dir", str(tmp_path / "run"), "--resume"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    config = tmp_path / "run" / "config.yaml"
+    second = rlsd("train", "--config", config, "--output-dir", tmp_path / "run", "--resume", cwd=ROOT).finish()
     assert second.returncode == 2
     assert "another process is training in" in second.stderr
-    running.send_signal(signal.SIGTERM)
-    output, _ = running.communicate(timeout=120)
-    assert running.returncode == 0, output.decode()
+    running.process.send_signal(signal.SIGTERM)
+    running.finish()
+    assert running.returncode == 0, running.stdout + running.stderr
     run = RunDir(tmp_path / "run")
     assert run.status()["state"] == "interrupted"
     assert newest_intact(run.checkpoints_dir)[0] == run.status()["step"]
@@ -183,12 +175,10 @@ def test_ctrl_c_twice_leaves_at_once_and_writes_no_checkpoint(monkeypatch):
     callback = InterruptCallback()
     callback.on_train_begin(None, None, None)
     try:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
         assert callback.interrupted
         assert left == []
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
         assert left == [130]
     finally:
         callback.restore()

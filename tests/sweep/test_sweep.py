@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rlsd_cli import __version__
 from rlsd_cli.arms import configure
 from rlsd_cli.config import layers
 from rlsd_cli.config.run import dump
@@ -17,6 +19,7 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.run import base_run
 from rlsd_cli.evaluation.settings import EvalOptions
 from rlsd_cli.runs.directory import RunDir, write_json, write_text
+from rlsd_cli.sweep.child import context, start
 from rlsd_cli.sweep.launch import Job, busy, jobs_of, launch
 from rlsd_cli.sweep.plan import PlannedRun, missing, plan, read_sweep
 
@@ -165,14 +168,21 @@ def job(tmp_path, name, *codes):
     return Job(run, [("rlsd", code) for code in codes])
 
 
+class Python:
+    """A command's process that runs a line of Python instead."""
+
+    def __init__(self, command, log):
+        self.process = subprocess.Popen([sys.executable, "-c", command[-1]])
+        self.terminate, self.join = self.process.terminate, self.process.wait
+
+    @property
+    def exitcode(self):
+        return self.process.poll()
+
+
 @pytest.fixture
 def python_for_rlsd(monkeypatch):
-    original = subprocess.Popen
-
-    def popen(command, **options):
-        return original([sys.executable, "-c", command[-1]], **options)
-
-    monkeypatch.setattr("rlsd_cli.sweep.launch.subprocess.Popen", popen)
+    monkeypatch.setattr("rlsd_cli.sweep.launch.start", Python)
     monkeypatch.setattr("rlsd_cli.sweep.launch.POLL_S", 0.02)
     monkeypatch.setattr(PlannedRun, "name", property(lambda self: self.path.parent.name))
 
@@ -190,6 +200,19 @@ def test_jobs_run_in_order_and_a_failed_one_stops_no_other(tmp_path, python_for_
     assert Path(files[0]).read_text() == "xx"
     assert not os.path.exists(files[1])
     assert Path(files[2]).read_text() == "x"
+
+
+@pytest.mark.timeout(0)
+def test_a_command_is_a_process_of_its_own_whose_crash_harms_no_other(tmp_path):
+    log = tmp_path / "log"
+    crashed = context().Process(target=os.abort)
+    crashed.start()
+    refused, good = (start(("rlsd", *words), log) for words in (("eval", "nowhere"), ("--version",)))
+    for process in (crashed, refused, good):
+        process.join()
+    assert [each.exitcode for each in (crashed, refused, good)] == [-signal.SIGABRT, 2, 0]
+    assert "nowhere does not exist" in log.read_text()
+    assert f"rlsd {__version__}" in log.read_text()
 
 
 def test_never_more_jobs_at_a_time_than_asked(tmp_path, python_for_rlsd):
