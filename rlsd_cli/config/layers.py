@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.records.kinds import refuse_url
 
 TEXTS = (str, str | None)  # types of keys whose values are texts
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -26,18 +27,46 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class DoubleKey(Exception):
+    """A mapping has one key twice; the message says which and where."""
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML whose mappings have each key once; PyYAML itself takes the last and says nothing."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Return a mapping.
+
+        Raises:
+            DoubleKey: It has a key twice.
+        """
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in lines:
+                    raise DoubleKey(f"has the key '{key.value[:60]}' in line {lines[key.value]} and in line {line}")
+                lines[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML mapping.
 
     Raises:
         UserError: The file is missing, not YAML, or not a mapping.
     """
+    refuse_url(path, "the config file")
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = yaml.load(path.read_bytes(), UniqueKeys)
     except FileNotFoundError:
-        raise UserError(f"the config file {path} does not exist.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the config file {path} cannot be read: {error}.") from None
+        raise UserError(f"the config file {path} does not exist: check the path.") from None
+    except OSError as error:
+        raise UserError(f"the config file {path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
+    except DoubleKey as double:
+        raise UserError(f"the config file {path} {double}: keep one of them.") from None
+    except yaml.reader.ReaderError:
+        raise UserError(f"the config file {path} is no text in UTF-8: save it as such.") from None
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f" (line {place.line + 1})" if place else ""
@@ -133,6 +162,10 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     key = prefix + ".".join(str(part)[:100] for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"there is no key '{key}'{nearest(key, [prefix + name for name in known_keys(model)]) or '.'}"
+    if first["type"] == "missing":
+        return f"'{key}' is missing: give it."
+    if first["input"] is None and first["type"].endswith("_type"):
+        return f"'{key}' has no value: give one."
     message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
         return f"{message}."

@@ -48,7 +48,9 @@ class TaskConfig(Section):
 class ModelConfig(Section):
     """Which model is trained."""
 
-    path: str = Field(default="micro-base", description="'micro-base', 'smollm2', a directory, or a hub id")
+    path: str = Field(
+        default="micro-base", min_length=1, description="'micro-base', 'smollm2', a directory, or a hub id"
+    )
     dtype: Literal["float32", "bfloat16"] = "float32"
 
 

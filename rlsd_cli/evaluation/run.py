@@ -225,8 +225,8 @@ def base_run(path: Path, model: str, task: TaskConfig | None, dtype: str | None 
     run_dir = RunDir(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: give a directory with --output-dir.")
-    # One that was killed while it was made holds no more than these.
-    unfinished = {run_dir.config_file.name, run_dir.provenance_file.name, CRASH_FILE}
+    # One that was killed, or whose model could not be loaded, holds no more than these: it is made anew.
+    unfinished = {run_dir.config_file.name, run_dir.provenance_file.name, run_dir.status_file.name, CRASH_FILE}
     if path.is_dir() and not {child.name for child in path.iterdir()} <= unfinished:
         run_dir = RunDir.open(path)
         # Benchmarks are asked of a model whatever its task is.

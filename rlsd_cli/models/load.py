@@ -80,6 +80,8 @@ def _load(loader: Any, path: str, what: str) -> Any:
     looks_local = os.sep in path and (path.startswith((".", "/", "~")) or path.count("/") > 1)
     if not Path(source).is_dir() and (looks_local or path in EMBEDDED):
         raise UserError(f"the {what} directory {source} does not exist: give a directory, a hub id or 'micro-base'.")
+    if Path(source).is_file() and not is_gguf(source):
+        raise UserError(f"the {what} {source} is a file: give a directory, a hub id or 'micro-base'.")
     try:
         return loader(source)
     except Exception as error:  # the libraries raise a dozen kinds for a missing or damaged file

@@ -129,7 +129,8 @@ def find_runs(paths: Iterable[Path]) -> list[Run]:
     found: dict[Path, Run] = {}
     for path in paths:
         if not path.is_dir():
-            raise UserError(f"{path} does not exist: give a directory that `rlsd train` wrote, or one that holds some.")
+            what = "is a file" if path.exists() else "does not exist"
+            raise UserError(f"{path} {what}: give a directory that `rlsd train` wrote, or one that holds some.")
         inside = list(_search(path, SEARCH_DEPTH))
         if not inside:
             raise UserError(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.records.kinds import refuse_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,8 +141,10 @@ class RunDir:
             UserError: The path is no run directory, or was written by another schema version.
         """
         run = cls(path)
+        refuse_url(path, "the run directory")
         if not run.path.is_dir():
-            raise UserError(f"{path} does not exist: give the directory that `rlsd train` wrote.")
+            what = "is a file" if run.path.exists() else "does not exist"
+            raise UserError(f"{path} {what}: give the directory that `rlsd train` wrote.")
         run.refuse_links()
         if not run.status_file.is_file() or not run.config_file.is_file():
             raise UserError(

@@ -179,7 +179,8 @@ def load_rows(source: str, split: str = "train", subset: str | None = None, ever
         elif path.is_dir() and subset is None:
             rows = read_folder(path, split)
         elif not path.is_dir() and (source.count("/") > 1 or source.startswith((".", "/", "~")) or kind_of(source)):
-            raise UserError(f"the data set {source} does not exist: check the path.")
+            what = "is neither a file nor a folder" if path.exists() else "does not exist"
+            raise UserError(f"the data set {source} {what}: check the path.")
         if rows is None:
             rows = with_stored_images(
                 read_repository(str(path) if path.is_dir() else source, split, subset, every_subset)
