@@ -71,7 +71,7 @@ app.command("leakage-audit")(leakage_audit.leakage_audit)
 
 def harmless(text: str) -> str:
     """Return ``text`` with control characters, which a terminal would obey, as escapes; keys of files have some."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in " ".join(text.splitlines()))
 
 
 def main() -> None:

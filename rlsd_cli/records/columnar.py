@@ -14,17 +14,19 @@ BATCH = 256  # rows in memory at a time
 
 
 def check_columns(path: Path) -> None:
-    """Check that a parquet file can be opened and that its columns have different names.
+    """Check that a parquet file can be opened, has rows, and that its columns have different names.
 
     Raises:
-        Damage: They have not, or it can't.
+        Damage: One of these is not so.
     """
     from pyarrow import parquet
 
     if not path.stat().st_size:
         raise Damage("it is empty")
-    with told("parquet"):
-        refuse_double(list(parquet.read_schema(path).names))
+    with told("parquet"), parquet.ParquetFile(path) as table:
+        refuse_double(list(table.schema_arrow.names))
+        if not table.metadata.num_rows:
+            raise Damage("it has no rows")
 
 
 def columnar_rows(file: IO[bytes], kind: Kind, select: Callable[[list[str]], list[str]] | None) -> Iterator[Row]:

@@ -15,6 +15,8 @@ LONGEST_FIRST = 2**24  # bytes over which a first object may be spread
 TAIL = 16  # characters: the longest word of JSON, cut off
 SPACE = " \t\r\n,[]\ufeff"  # what stands between the objects of a list
 NO_OBJECT = "it is no JSON object"
+TURN = {"role", "from"}  # keys of a chat's turn
+COLUMNS = "it is one object of columns: write an object per row (pandas: to_json(orient='records', lines=True))"
 
 
 class DoubleKey(ValueError):
@@ -163,8 +165,28 @@ def wrapped(row: dict[str, Any]) -> str:
     "it is one object whose 'data' holds the rows: write that list alone"
     """
     for key, value in row.items():
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        if isinstance(value, list) and value and all(isinstance(item, dict) and not TURN & set(item) for item in value):
             return f"it is one object whose '{key[:60]}' holds the rows: write that list alone"
+    if set(row) >= {"columns", "data"}:  # pandas, orient="split"
+        return COLUMNS
     if row and all(isinstance(value, dict) for value in row.values()):
-        return "it is one object whose values hold the rows or columns: write a list with an object per row"
+        return "it is one object whose values hold the rows: write a list with an object per row"
     return ""
+
+
+def columnar(row: dict[str, Any]) -> str:
+    """Return what to do where a file is one object of columns, as pandas writes it; '' where it is not.
+
+    >>> columnar({"prompt": ["1+1=", "2+2="], "answer": ["2", "4"]}) == columnar({"a": {"0": 1}, "b": {"0": 2}})
+    True
+    >>> columnar({"prompt": [{"role": "user", "content": "1+1="}], "answer": ["2"]})
+    ''
+    """
+    values = list(row.values())
+    if len(values) < 2:
+        return ""
+    if all(isinstance(value, dict) and value and all(map(str.isdigit, value)) for value in values):
+        return COLUMNS
+    lists = all(isinstance(value, list) and len(value) == len(values[0]) > 0 for value in values)
+    turns = any(isinstance(item, dict) and TURN & set(item) for value in values if lists for item in value)
+    return COLUMNS if lists and not turns else ""

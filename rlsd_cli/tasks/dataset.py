@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rlsd_cli.config.data import LAYOUTS, NEEDED, Columns, DataConfig
-from rlsd_cli.config.layers import nearest
-from rlsd_cli.errors import UserError, listed
-from rlsd_cli.records.json_text import wrapped
+from rlsd_cli.config.data import DataConfig
+from rlsd_cli.errors import UserError
+from rlsd_cli.records.json_text import columnar, wrapped
 from rlsd_cli.records.missing import is_missing
-from rlsd_cli.records.nested import field_names, split_name, value_at
 from rlsd_cli.records.table import Table
 from rlsd_cli.tasks.base import Example, ReferenceKind
 from rlsd_cli.tasks.images import image_sizes, load_images
 from rlsd_cli.tasks.messages import append_text, checked_turns, images_of, user_message
+from rlsd_cli.tasks.roles import (
+    check_prompts,
+    column_of,
+    kept_rows,
+    known_fields,
+    reference_text,
+    resolve_columns,
+    values_of,
+)
 from rlsd_cli.tasks.source import load_rows
 from rlsd_cli.verifiers.answers import answer_of
 from rlsd_cli.verifiers.load import load_verifier
@@ -26,113 +33,6 @@ from rlsd_cli.verifiers.verdict import Verdict
 
 LOOKED_AT = 10_000  # questions between two words on the progress of looking at images
 HELD_OUT_SEED = "rlsd-held-out"  # the held-out questions are the same for every training seed
-
-
-def resolve_columns(
-    config: DataConfig, available: list[str], hint: str = "", fields: Sequence[str] = ()
-) -> dict[str, str]:
-    """Return the column of each role, of those that the data set has; a field of a struct has a dotted name.
-
-    Args:
-        config: The data set.
-        available: Its columns.
-        fields: The dotted names of the fields of its structs.
-        hint: What is to be done where a column is missing because the file is not one of rows.
-
-    Raises:
-        UserError: A column is missing that was named, or that the layout needs.
-    """
-    layout, found = LAYOUTS[config.layout], {}
-    for role in Columns.model_fields:
-        named = getattr(config.columns, role)
-        column = named or getattr(layout, role)
-        place = split_name(column, available) if column else None
-        if column and place and (not place[1] or column in fields or place[1][0].isdigit()):
-            found[role] = column
-        elif named or (column and role in NEEDED):
-            if hint:
-                raise UserError(f"{config.path} cannot be read: {hint}.")
-            raise UserError(
-                f"{config.path} has no column '{column}' for the {role}{nearest(column, [*available, *fields]) or ';'} "
-                f"set task.data.columns.{role} to one of: {listed([*available, *fields])}."
-            )
-    return found
-
-
-def reference_text(value: Any) -> str:
-    """Return a reference as text, '' where there is none; of a list, the first."""
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return "" if is_missing(value) else str(value).strip()
-
-
-def known_fields(rows: Table) -> list[str]:
-    """Return the dotted names of the fields in the first row, none where it can't be read: others say that better."""
-    try:
-        return list(field_names(rows[0]))
-    except UnicodeDecodeError:
-        return []
-
-
-def column_of(rows: Table, column: str, config: DataConfig) -> list[Any]:
-    """Return the values of a column, or of a field in it.
-
-    Raises:
-        UserError: Text in it is not UTF-8, as in a damaged parquet file.
-    """
-    column, path = split_name(column, rows.column_names) or (column, [])
-    try:
-        return [value_at(value, path) for value in rows[column]] if path else list(rows[column])
-    except UnicodeDecodeError:
-        for index in range(len(rows)):
-            try:
-                rows[index][column]
-            except UnicodeDecodeError:
-                raise UserError(
-                    f"row {index} of {config.path} holds text that is not UTF-8, in column '{column}': fix or drop it."
-                ) from None
-        raise
-
-
-def kept_rows(rows: Table, column: str, config: DataConfig) -> list[int]:
-    """Return the numbers of the rows that have a gold answer.
-
-    Raises:
-        UserError: A row has none and ``drop_empty_answers`` is not set, no row has one, or one is a JSON object.
-    """
-    values = column_of(rows, column, config)
-    for index, value in enumerate(values):
-        if isinstance(value, dict) and not answer_of(value):
-            inner = f", such as {column}.{next(iter(value))}" if value else ""
-            raise UserError(
-                f"row {index} of {config.path} has an answer that is a JSON object, in column '{column}': "
-                f"give text, a number, or a list of accepted answers; a field of it has a dotted name{inner}."
-            )
-    filled = [bool(answer_of(value)) for value in values]
-    kept = [index for index, full in enumerate(filled) if full]
-    if not kept:
-        raise UserError(f"every row of {config.path} has an empty answer in column '{column}': choose another column.")
-    if len(kept) < len(filled) and not config.drop_empty_answers:
-        raise UserError(
-            f"row {filled.index(False)} of {config.path} has an empty answer in column '{column}' "
-            f"({len(filled) - len(kept)} rows of {len(filled)}): fix it, or set task.data.drop_empty_answers=true."
-        )
-    return kept
-
-
-def check_prompts(rows: Table, kept: list[int], column: str, config: DataConfig) -> None:
-    """Check that each row has a question, so that none stops a training that has begun.
-
-    Raises:
-        UserError: One has none, or one that is neither text nor chat messages.
-    """
-    values = column_of(rows, column, config)
-    for index in kept:
-        where = f"row {index} of {config.path}"
-        if is_missing(values[index]):
-            raise UserError(f"{where} has an empty prompt in column '{column}': fix or drop that row.")
-        if not isinstance(values[index], str):
-            checked_turns(values[index], where)
 
 
 class DatasetTask:
@@ -149,6 +49,8 @@ class DatasetTask:
         self.max_completion_tokens = config.max_completion_tokens
         self.rows = load_rows(config.path, config.split, config.subset)
         hint = wrapped(self.rows[0]) if len(self.rows) == 1 else ""
+        if len(self.rows) == 1 and (columns := columnar(self.rows[0])):
+            raise UserError(f"{config.path} cannot be read: {columns}.")
         self.columns = resolve_columns(config, self.rows.column_names, hint, known_fields(self.rows))
         path = Path(config.path).expanduser()
         self.folder = (
@@ -202,7 +104,8 @@ class DatasetTask:
                 say(f"looked at the images of {done:,} of {len(rows):,} questions …")
             where = f"row {index} of {self.config.path}"
             bounds = (self.config.min_pixels, self.config.max_pixels)
-            if sizes := image_sizes(self.rows[index][column], self.folder, where, *bounds):
+            value = values_of(self.rows, index, {"images": column}, self.config).get("images")
+            if sizes := image_sizes(value, self.folder, where, *bounds):
                 check(sizes, where)
 
     def missing_references(self, kind: ReferenceKind) -> tuple[int, int]:
@@ -230,12 +133,7 @@ class DatasetTask:
         Raises:
             UserError: An image is missing or unreadable.
         """
-        try:
-            row = rows[index]
-        except UnicodeDecodeError:
-            raise UserError(f"row {index} of {self.config.path} holds text that is not UTF-8: fix that row.") from None
-        places = {role: split_name(column, list(row)) for role, column in self.columns.items()}
-        values = {role: value_at(row[place[0]], place[1]) for role, place in places.items() if place}
+        values = values_of(rows, index, self.columns, self.config)
         images = load_images(
             values.get("images"),
             self.folder,

@@ -81,6 +81,8 @@ def opened(value: Any, folder: Path) -> Image:
         stored = value.get("bytes") if value.get("bytes") is not None else value.get("path")
         if stored is None:
             raise BadPath("it has neither bytes nor a path: give {'bytes': …} or {'path': …}")
+        if isinstance(stored, str) and Path(stored).is_absolute() and Path(stored).is_relative_to(folder.absolute()):
+            stored = str(Path(stored).relative_to(folder.absolute()))  # the library `datasets` writes them so
         return opened(stored, folder)
     if isinstance(value, str):
         if not value.startswith("data:") and len(value) <= BASE64_CHARS:

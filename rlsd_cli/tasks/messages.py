@@ -60,7 +60,7 @@ def checked_turns(question: Any, where: str) -> list[dict[str, Any]]:
             )
     if not any(turn.get("role") == "user" for turn in turns):
         raise UserError(
-            f"{where} has a prompt that is neither text nor chat messages with a user's turn: mend that row."
+            f"{where} has a prompt that is neither text nor chat messages with a user's turn: fix or drop that row."
         )
     return [{"role": str(turn.get("role")), "content": turn["content"]} for turn in turns]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,19 @@ def with_stored_images(rows: Dataset) -> Dataset:
     return rows
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what `datasets` logs before it raises: the error says it once more."""
+    from datasets.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
 def read_files(paths: Sequence[Path]) -> Table:
     """Return the rows of files, one after another: parquet and Arrow memory-mapped, the others from a copy.
 
@@ -62,11 +76,12 @@ def read_files(paths: Sequence[Path]) -> Table:
             tables.append(Spooled(texts))
             texts = []
         try:
-            if kind.format == "parquet":
-                check_columns(path)
-                rows = load_dataset("parquet", data_files=str(path), split="train")
-            else:
-                rows = Dataset.from_file(str(path))
+            with quiet():
+                if kind.format == "parquet":
+                    check_columns(path)
+                    rows = load_dataset("parquet", data_files=str(path), split="train")
+                else:
+                    rows = Dataset.from_file(str(path))
         except Damage as damage:
             raise UserError(f"the data set {path} cannot be read: {damage}.") from None
         except Exception as error:  # datasets and its readers raise more than a dozen kinds
@@ -105,8 +120,12 @@ def read_folder(folder: Path, split: str) -> Table | None:
     from datasets import load_from_disk
 
     if (folder / "dataset_dict.json").is_file():  # DatasetDict.save_to_disk
-        saved = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))
-        refuse_missing(folder, split, saved["splits"])
+        try:
+            saved = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))
+            splits = list(map(str, saved["splits"]))
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{folder / 'dataset_dict.json'} is damaged: save the data set again.") from None
+        refuse_missing(folder, split, splits)
         folder = folder / split
     if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():  # Dataset.save_to_disk
         return with_stored_images(load_from_disk(str(folder)))
@@ -115,11 +134,11 @@ def read_folder(folder: Path, split: str) -> Table | None:
     files = [file for file in files_in(folder) if file.name.split(".")[0] != "metadata"]  # of a folder of images
     if not files:
         return None
-    splits: dict[str, list[Path]] = {}
+    parts: dict[str, list[Path]] = {}
     for file in files:
-        splits.setdefault(split_of(file.relative_to(folder)) or "train", []).append(file)
-    refuse_missing(folder, split, list(splits))
-    return read_files(splits[split])
+        parts.setdefault(split_of(file.relative_to(folder)) or "train", []).append(file)
+    refuse_missing(folder, split, list(parts))
+    return read_files(parts[split])
 
 
 def refuse_missing(folder: Path, split: str, splits: list[str]) -> None:
@@ -182,9 +201,9 @@ def load_rows(source: str, split: str = "train", subset: str | None = None, ever
             what = "is neither a file nor a folder" if path.exists() else "does not exist"
             raise UserError(f"the data set {source} {what}: check the path.")
         if rows is None:
-            rows = with_stored_images(
-                read_repository(str(path) if path.is_dir() else source, split, subset, every_subset)
-            )
+            with quiet():
+                found = read_repository(str(path) if path.is_dir() else source, split, subset, every_subset)
+            rows = with_stored_images(found)
     except UserError:
         raise
     except Exception as error:  # datasets and its readers raise more than a dozen kinds

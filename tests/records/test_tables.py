@@ -5,11 +5,15 @@ import json
 import pickle
 
 import datasets
+import pandas as pd
 import pyarrow as pa
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
+from rlsd_cli.config.data import DataConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.tasks.dataset import DatasetTask
 from rlsd_cli.tasks.source import load_rows
 
 ROWS = [{"prompt": "1+1=", "answer": "2"}, {"prompt": "2+2=", "answer": "4"}]
@@ -122,3 +126,47 @@ def test_an_address_is_no_data_set(source):
 def test_a_missing_file_is_not_looked_for_on_the_hub():
     with pytest.raises(UserError, match=r"questions\.csv does not exist"):
         load_rows("questions.csv")
+
+
+@pytest.mark.parametrize("orient", ["columns", "index", "split", "table", "values"])
+def test_the_ways_in_which_pandas_writes_json_are_told_apart_from_rows(tmp_path, orient):
+    pd.DataFrame(ROWS).to_json(tmp_path / "a.json", orient=orient)
+    with pytest.raises(UserError, match=r"a\.json cannot be read: it is (one object|no JSON object)"):
+        DatasetTask(DataConfig(path=str(tmp_path / "a.json"), held_out=0))
+    pd.DataFrame(ROWS).to_json(tmp_path / "b.json", orient="records")
+    assert len(DatasetTask(DataConfig(path=str(tmp_path / "b.json"), held_out=0)).training) == 2
+
+
+def test_an_object_of_columns_is_told_as_such_and_a_single_chat_is_a_row(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"prompt": ["1+1=", "2+2="], "answer": ["2", "4"]}))
+    with pytest.raises(UserError, match="one object of columns: write an object per row"):
+        DatasetTask(DataConfig(path=str(tmp_path / "a.json"), held_out=0))
+    (tmp_path / "b.json").write_text(json.dumps({"prompt": [{"role": "user", "content": "1+1="}], "answer": ["2"]}))
+    assert DatasetTask(DataConfig(path=str(tmp_path / "b.json"), held_out=0)).train_example(0, 0).answer == "2"
+
+
+def test_text_that_a_parquet_file_calls_binary_is_text(tmp_path):
+    table = pa.table({"prompt": [b"gr\xc3\xb6sser?"], "answer": [b"4"], "id": [b"x"]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    example = DatasetTask(DataConfig(path=str(tmp_path / "a.parquet"), held_out=0, instruction="")).train_example(0, 0)
+    assert (example.prompt[0]["content"], example.answer, example.id) == ("grösser?", "4", "x")
+
+
+def test_a_table_without_rows_is_told_in_our_words_only(tmp_path, capfd):
+    parquet.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet cannot be read: it has no rows"):
+        load_rows(str(tmp_path / "a.parquet"))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_of_images_with_metadata_is_read_with_its_images(tmp_path):
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "prompt": "?", "answer": "1"}\n')
+    config = DataConfig(path=str(tmp_path), held_out=0, columns={"images": "image"})
+    assert DatasetTask(config).train_example(0, 0).images[0].size == (8, 6)
+
+
+def test_a_question_that_is_missing_stops_the_run_before_it_begins(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"prompt": "1+1=", "answer": "2"}\n{"prompt": NaN, "answer": "3"}\n')
+    with pytest.raises(UserError, match=r"row 1 of .* has an empty prompt in column 'prompt'"):
+        DatasetTask(DataConfig(path=str(tmp_path / "a.jsonl"), held_out=0))
