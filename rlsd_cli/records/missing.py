@@ -14,13 +14,16 @@ def is_missing(value: Any) -> bool:
     >>> [is_missing(value) for value in (None, float("nan"), " ", "nan", 0, False, "None", [])]
     [True, True, True, True, False, False, False, False]
     """
-    if value is None:
-        return True
     if isinstance(value, str):
         return value.strip() in PRINTED
+    return value is None or is_nan(value)
+
+
+def is_nan(value: Any) -> bool:
+    """Tell whether a value is NaN of any type, NaT or pandas' NA."""
     if type(value).__name__ == "NAType":  # comparing it gives itself again
         return True
-    if isinstance(value, list | tuple | dict | bytes):
+    if isinstance(value, str | list | tuple | dict | bytes):
         return False
     try:
         return bool(value != value)  # noqa: PLR0124 - true of NaN alone, whatever type it has

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation.benchmarks.base import Benchmark
+from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question
 from rlsd_cli.evaluation.benchmarks.mathvision import MATHVISION
 from rlsd_cli.evaluation.benchmarks.mathvista import MATHVISTA
 from rlsd_cli.evaluation.benchmarks.mmmu import MMMU
 from rlsd_cli.evaluation.benchmarks.wemath import WEMATH
 from rlsd_cli.evaluation.benchmarks.zerobench import ZEROBENCH
+from rlsd_cli.records.missing import is_nan
 from rlsd_cli.tasks.base import Example
 from rlsd_cli.tasks.images import load_images
 from rlsd_cli.tasks.messages import append_text, images_of, user_message
@@ -72,8 +74,9 @@ def load_suite(
     ending = benchmark.instruction if instruction is None else instruction
     examples = []
     for index in benchmark.order(rows)[:limit]:
-        question = benchmark.read(rows[index])
-        images = load_images(list(question.images), folder, f"row {index} of {source}", max_pixels=max_pixels)
+        where = f"row {index} of {source}"
+        question = read_row(benchmark, rows[index], where)
+        images = load_images(list(question.images), folder, where, max_pixels=max_pixels)
         messages = [user_message(question.text, images)]
         examples.append(
             Example(
@@ -87,6 +90,29 @@ def load_suite(
     if all(example.answer.strip() in NO_ANSWER for example in examples):
         raise UserError(f"{source} has no public answers in this split: use the split '{benchmark.split}'.")
     return examples
+
+
+def read_row(benchmark: Benchmark, row: Mapping[str, Any], where: str) -> Question:
+    """Return a row as a question; NaN, as which pandas writes a missing value, is none.
+
+    Args:
+        benchmark: Whose row it is.
+        row: The row.
+        where: Names it in an error.
+
+    Raises:
+        UserError: A value is not of the kind that the benchmark's rows have.
+    """
+    try:
+        question = benchmark.read({name: None if is_nan(value) else value for name, value in row.items()})
+    except (TypeError, ValueError, LookupError, AttributeError, SyntaxError, RecursionError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        raise UserError(
+            f"{where} has a value that no question of {benchmark.name} has ({reason}): fix or drop that row."
+        ) from None
+    if not isinstance(question.text, str):
+        raise UserError(f"{where} has a question that is no text: fix or drop that row.")
+    return question
 
 
 def judge(completion: str, example: Example) -> Verdict:
