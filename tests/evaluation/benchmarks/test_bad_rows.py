@@ -1,4 +1,4 @@
-"""Rows of a benchmark's copy with values of other kinds are named before anything is sampled; NaN is a missing value."""
+"""A benchmark's rows with values of other kinds are named before anything is sampled; NaN is a missing value."""
 
 import json
 
