@@ -76,6 +76,25 @@ def requests(
     return [Request(name, source, split, instruction, max_pixels) for name, source in zip(names, sources, strict=True)]
 
 
+def measure_planted(run_dir: Path, n: int) -> None:
+    """Write credit/planted.json of a run and say the rates."""
+    from rich.console import Console
+
+    from rlsd_cli.evaluation.blame import blame_file, placements
+    from rlsd_cli.runs.directory import RunDir
+
+    run = RunDir.open(run_dir)
+    with Console(stderr=True).status("scoring derivations with a planted wrong step …"):
+        from rlsd_cli.evaluation.planted import measure_run
+        from rlsd_cli.models.libraries import quiet_libraries
+
+        quiet_libraries(1)
+        measure_run(run, n)
+    for reference, placement in placements(run).items():
+        typer.echo(placement.sentence(reference))
+    typer.echo(blame_file(run))
+
+
 def evaluate(
     run_dir: Annotated[Path | None, typer.Argument(help="A run directory.")] = None,
     *,
@@ -129,6 +148,14 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling.", rich_help_panel=SAMPLING)] = 0,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Budget of a completion. Default: the task's; 4096 for benchmarks.")
+    ] = None,
+    planted: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Instead: where the run's model puts RLSD's blame in N derivations with one planted wrong step.",
+        ),
     ] = None,
     compare: Annotated[
         Path | None,
@@ -193,6 +220,7 @@ def evaluate(
       rlsd eval runs/vl/rlsd/seed-0 --benchmark wemath --data copies/We-Math --engine vllm
       rlsd eval --model micro-base --output-dir runs/micro/base/seed-0
       rlsd eval runs/micro/rlsd/seed-0 --compare runs/micro/grpo/seed-0
+      rlsd eval runs/micro/rlsd/seed-0 --planted 400
     """
     from rlsd_cli.commands import eval_output
 
@@ -206,6 +234,11 @@ def evaluate(
         return
     from rich.console import Console
 
+    if planted is not None:
+        if run_dir is None or model is not None or benchmark or suite:
+            raise UserError("--planted takes a run directory and asks no suites: rlsd eval RUN --planted N.")
+        measure_planted(run_dir, planted)
+        return
     asked = requests(benchmark or [], data or [], split, instruction, max_pixels)
     if engine == "vllm":
         from rlsd_cli.generation.vllm_engine import require_vllm

@@ -57,15 +57,6 @@ def plot(
     step: Annotated[
         int | None, typer.Option(min=0, help="Probe step. Default: the last.", rich_help_panel=CREDIT)
     ] = None,
-    planted: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Measure where this run's model puts the blame in N derivations with one planted wrong step.",
-            rich_help_panel=CREDIT,
-        ),
-    ] = None,
 ) -> None:
     """Draw what the given runs allow, and say what they don't.
 
@@ -74,7 +65,6 @@ def plot(
       rlsd plot runs/micro --figure fig3a --figure table2 --format pdf,svg
       rlsd plot --literature
       rlsd plot --credit runs/micro/rlsd/seed-0 --prompt 3
-      rlsd plot --credit runs/micro/rlsd/seed-0 --planted 400
     """
     if literature:
         if figure or credit is not None:
@@ -84,15 +74,10 @@ def plot(
     if credit is not None:
         if run_dirs:
             raise UserError("give either run directories or --credit RUN_DIR, not both.")
-        if planted is not None:
-            if prompt is not None or step is not None:
-                raise UserError("--planted makes trajectories of its own: leave --prompt and --step out.")
-            measure_planted(credit, planted, output_dir, formats, style)
-            return
         show_credit(credit, prompt=prompt, step=step, output_dir=output_dir, formats=formats, style=style)
         return
-    if prompt is not None or step is not None or planted is not None:
-        raise UserError("--prompt, --step and --planted choose what --credit RUN_DIR shows: add it.")
+    if prompt is not None or step is not None:
+        raise UserError("--prompt and --step choose what --credit RUN_DIR shows: add it.")
     if not run_dirs:
         raise UserError("name at least one run directory, such as runs/micro, or use --credit RUN_DIR.")
     draw_all(run_dirs, figure or [], output_dir, formats, style)
@@ -213,34 +198,4 @@ def show_credit(
     web = output_dir / f"{name}.html"
     write_text(web, page(pair))
     for path in (*written, web):
-        typer.echo(path)
-
-
-def measure_planted(
-    run_dir: Path, n: int, output_dir: Path | None, formats: str, style: Literal["paper", "slides"]
-) -> None:
-    """Write credit/planted.json of a run and say the rates; with an output directory also draw them."""
-    from rich.console import Console
-
-    from rlsd_cli.report.credit.blame import blame_file, placements
-    from rlsd_cli.report.figures.planted import draw_placements
-    from rlsd_cli.report.render import check_formats
-    from rlsd_cli.report.runs import open_run
-    from rlsd_cli.report.style import save, styled
-
-    suffixes, run = check_formats(formats), open_run(run_dir)
-    with Console(stderr=True).status("scoring derivations with a planted wrong step …"):
-        from rlsd_cli.evaluation.planted import measure_run
-        from rlsd_cli.models.libraries import quiet_libraries
-
-        quiet_libraries(1)
-        measure_run(run.directory, n)
-    found = placements(run.directory)
-    for reference, placement in found.items():
-        typer.echo(placement.sentence(reference))
-    written = [blame_file(run.directory)]
-    if output_dir is not None:
-        with styled(style):
-            written += save(draw_placements(found, run.label, 1).figure, output_dir / "planted", suffixes)
-    for path in written:
         typer.echo(path)

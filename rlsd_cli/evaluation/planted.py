@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.blame import Blame, blame_file
 from rlsd_cli.generation.sample import Samples, encode
 from rlsd_cli.objectives import rlsd_advantage
-from rlsd_cli.report.credit.blame import Blame, blame_file
 from rlsd_cli.runs.directory import RunDir, write_json
 from rlsd_cli.tasks.arithmetic import MODULUS, ArithmeticTask, apply
 from rlsd_cli.training.probe import PROBE_EPSILON_W, score
@@ -162,10 +162,7 @@ def measure_run(run_dir: RunDir, n: int) -> dict[str, Any]:
 
 
 def table(found: list[Blame], operations: int) -> dict[str, Any]:
-    """Return what planted.json keeps of a measurement: counts by planted and blamed step, and the rates by chance.
-
-    The last column of ``counts`` is the answer, which follows the steps.
-    """
+    """Return what planted.json keeps of a measurement (docs/run-directory.md)."""
     counts = [[0] * (operations + 1) for _ in range(operations)]
     for each in found:
         counts[each.planted][each.blamed] += 1
@@ -175,4 +172,6 @@ def table(found: list[Blame], operations: int) -> dict[str, Any]:
         "chance": sum(each.near for each in found) / n,
         "chance_same_step": sum(each.own for each in found) / n,
         "on_first_token": sum(each.starts for each in found) / n,
+        "near": [int(each.blamed in (each.planted, each.planted + 1)) for each in found],
+        "near_by_chance": [each.near for each in found],
     }

@@ -168,7 +168,7 @@ def print_scores(console: Console, title: str, scores: list[Score]) -> None:
 
 def measured(value: Interval) -> str:
     """Return a share with its interval."""
-    return f"{100 * value.mean:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]" if value.n else "–"
+    return value.shown(percent=True, digits=1) if value.n else "–"
 
 
 def print_recoveries(console: Console, recoveries: list[Recovery]) -> None:

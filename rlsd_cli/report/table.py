@@ -58,7 +58,7 @@ class Cell:
             return self.text or "–"
         number = f"{self.value:.{self.digits}f}"
         if self.low is not None and self.high is not None:
-            number += f" [{self.low:.{self.digits}f}, {self.high:.{self.digits}f}]"
+            number = Interval(self.value, self.low, self.high, 0).shown(digits=self.digits)
         return f"{number.replace('-', '−')} {self.text}".rstrip()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rlsd_cli.statistics import Interval
+from rlsd_cli.statistics import Interval, p_text
+
+__all__ = ["UNDECIDED", "judge", "judge_within", "p_text", "signed"]
 
 UNDECIDED = "undecided"
 
@@ -29,13 +31,5 @@ def judge_within(interval: Interval, low: float, high: float, yes: str = "yes", 
 
 
 def signed(interval: Interval, digits: int = 3) -> str:
-    """Return ``+0.123 [−0.100, +0.346]``, or the mean alone where there is no interval."""
-    text = f"{interval.mean:+.{digits}f}"
-    if interval.known:
-        text += f" [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}]"
-    return text.replace("-", "−")
-
-
-def p_text(p: float) -> str:
-    """Return ``p = 0.012``, or ``p < 0.001``."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    """Return ``+0.123 [−0.100, +0.346]``."""
+    return interval.shown(digits=digits, sign=True).replace("-", "−")

@@ -48,6 +48,11 @@ def sign_flip_p(differences: ArrayLike, resamples: int = 100_000, seed: int = 0)
     return (hits + 1) / (resamples + 1)
 
 
+def p_text(p: float) -> str:
+    """Return ``p = 0.012``, or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def holm(p_values: ArrayLike) -> NDArray:
     """Return Holm's adjusted p-values: the family-wise error of all tests together stays below α.
 

@@ -212,7 +212,7 @@ def evaluation(sweep: SweepFile, config: RunConfig) -> tuple[str, ...]:
 
 def measurement(sweep: SweepFile, path: Path) -> tuple[str, ...]:
     """Return the command that measures the blame on planted wrong steps, if the sweep asks for it."""
-    return ("rlsd", "plot", "--credit", str(path), "--planted", str(sweep.planted)) if sweep.planted else ()
+    return ("rlsd", "eval", str(path), "--planted", str(sweep.planted)) if sweep.planted else ()
 
 
 def missing(run: PlannedRun) -> list[tuple[str, ...]]:

@@ -3,26 +3,30 @@
 import json
 import random
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from synthetic_runs import write_planted, write_run
 from typer.testing import CliRunner
 
 from rlsd_cli.cli import app
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.blame import Blame, Placement, blame_file, placements
 from rlsd_cli.evaluation.planted import heaviest, measure, plant, steps_of, table
 from rlsd_cli.models.load import load_model, load_tokenizer, resolve
 from rlsd_cli.objectives import rlsd_advantage
 from rlsd_cli.report.claims import examine
 from rlsd_cli.report.comparison import compare
-from rlsd_cli.report.credit.blame import Blame, Placement, blame_file, placements, pooled
+from rlsd_cli.report.credit.blame import pooled
 from rlsd_cli.report.runs import find_runs
-from rlsd_cli.runs.directory import RunDir
+from rlsd_cli.runs.directory import RunDir, write_json
+from rlsd_cli.statistics import wilson_interval
 from rlsd_cli.tasks.arithmetic import ArithmeticTask, apply
 
 N = 300
@@ -70,7 +74,7 @@ def test_the_rate_by_hand():
     assert (placement.chance, placement.chance_same_step, placement.on_first_token) == (0.375, 0.25, 0.25)
     # P(X ≥ 3), X ~ B(4, 3/8): 4·(3/8)³·(5/8) + (3/8)⁴.
     assert placement.p == pytest.approx(4 * 0.375**3 * 0.625 + 0.375**4)
-    assert "3 of 4 trajectories: 75.0%" in placement.sentence("answer")
+    assert "3 of 4 trajectories: 75.0 [30.1, 95.4] %" in placement.sentence("answer")
     assert "by chance 37.5%" in placement.sentence("answer")
 
 
@@ -136,30 +140,58 @@ def test_a_damaged_measurement_is_told(tmp_path):
         placements(run)
 
 
-def test_the_command_measures_writes_and_draws(tmp_path):
+def test_the_command_measures_and_plot_draws(tmp_path):
     run = write_run(tmp_path / "run", "rlsd", credit=False)
     shutil.copytree(resolve("micro-base"), run / "model")
-    result = CliRunner().invoke(
-        app, ["plot", "--credit", str(run), "--planted", "40", "--output-dir", str(tmp_path / "out")]
-    )
+    result = CliRunner().invoke(app, ["eval", str(run), "--planted", "40"])
     assert result.exit_code == 0, result.output
     assert result.stdout.count("of 40 trajectories") == 3
-    stored = json.loads((run / "credit" / "planted.json").read_text())
-    assert np.array(stored["references"]["answer"]["counts"]).sum() == 40
-    assert (tmp_path / "out" / "planted.png").stat().st_size > 5_000
+    stored = json.loads((run / "credit" / "planted.json").read_text())["references"]["answer"]
+    assert np.array(stored["counts"]).sum() == len(stored["near"]) == len(stored["near_by_chance"]) == 40
+    assert sum(stored["near"]) == placements(RunDir(run))["answer"].near
+    assert sum(stored["near_by_chance"]) / 40 == pytest.approx(stored["chance"])
+    drawn = CliRunner().invoke(app, ["plot", str(run), "--figure", "planted", "--output-dir", str(tmp_path / "out")])
+    assert drawn.exit_code == 0, drawn.output
+    assert next((tmp_path / "out").rglob("planted.png")).stat().st_size > 5_000
+
+
+def scored(path, seed, hits):
+    """Write a run whose trajectories 0 to n-1 are hit as ``hits`` says; chance is 0.4 in each."""
+    near = sum(hits)
+    run = RunDir(write_run(path, "rlsd", seed))
+    write_planted(run, [[near, 0, len(hits) - near, 0, 0], *([0] * 5 for _ in range(3))])
+    stored = json.loads(blame_file(run).read_text())
+    stored["references"]["answer"] |= {"near": hits, "near_by_chance": [0.4] * len(hits)}
+    write_json(blame_file(run), stored)
+
+
+def test_seeds_that_share_their_derivations_do_not_count_as_so_many_derivations(tmp_path):
+    # Five models that agree on every derivation say no more about derivations than one does.
+    hits = [1] * 55 + [0] * 45
+    for seed in range(5):
+        scored(tmp_path / str(seed), seed, hits)
+    placement = pooled(compare(find_runs([tmp_path])).variants["rlsd"], "answer")
+    assert (placement.n, placement.seeds) == (500, 5)
+    half = stats.t.ppf(0.975, 99) * np.std(hits, ddof=1) / 10
+    assert placement.interval[:3] == pytest.approx((0.55, 0.55 - half, 0.55 + half))
+    t = (0.55 - 0.4) / (np.std(hits, ddof=1) / 10)
+    assert placement.p == pytest.approx(stats.t.sf(t, 99))
+    counted = replace(placement, hits=None, chances=None)  # a file that kept counts only
+    assert counted.interval[1:3] == pytest.approx(wilson_interval(55, 100)[1:3])
+    assert counted.p == pytest.approx(stats.binom.sf(54, 100, 0.4))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["RUN", "--planted", "4"], "add it"),
-        (["--credit", "RUN", "--planted", "4", "--step", "0"], "leave --prompt and --step out"),
-        (["--credit", "RUN", "--planted", "4"], "no model yet"),
+        (["RUN", "--planted", "4"], "no model yet"),
+        (["RUN", "--planted", "4", "--suite", "chain"], "asks no suites"),
+        (["--planted", "4"], "takes a run directory"),
     ],
 )
 def test_bad_input_gets_one_sentence(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "RUN", "rlsd")
-    result = CliRunner().invoke(app, ["plot", *arguments])
+    result = CliRunner().invoke(app, ["eval", *arguments])
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)

@@ -188,6 +188,6 @@ def test_without_an_interval_nothing_is_judged():
 
 def test_numbers_are_written_with_sign_and_interval():
     assert signed(Interval(-0.1, -0.2, 0.05, 3)) == "−0.100 [−0.200, +0.050]"
-    assert signed(Interval(0.1, NAN, NAN, 1)) == "+0.100"
+    assert signed(Interval(0.1, NAN, NAN, 1)) == "+0.100 [–, –]"
     assert p_text(0.0004) == "p < 0.001"
     assert p_text(0.0416) == "p = 0.042"

@@ -151,10 +151,10 @@ def test_clustered_interval_refuses_arrays_of_two_lengths():
 def test_crossed_interval_by_hand():
     # y = [[1, 2, 3], [3, 4, 8]]: seed means 2, 5 (variance 4.5, over S=2: 2.25); question means 2, 3, 5.5
     # (variance 3.25, over Q=3: 1.08333); residuals ±[0.5, 0.5, -1]: SS 3, /2 df = 1.5, over SQ=6: 0.25.
-    # v = 2.25 + 1.08333 - 0.25 = 3.08333; df = v² / (2.25²/1 + 1.08333²/2 + 0.25²/2) = 9.50694/5.68056 = 1.67359
+    # t(1)²·2.25 + t(2)²·(1.08333 − 0.25), t(1) = 12.7062, t(2) = 4.30265.
     interval = crossed_interval([[[1, 2, 3], [3, 4, 8]]])
     assert interval.mean == 3.5
-    assert interval.high - 3.5 == pytest.approx(stats.t.ppf(0.975, 1.673594) * math.sqrt(3.083333), rel=1e-5)
+    assert interval.high - 3.5 == pytest.approx(math.sqrt(12.7062047**2 * 2.25 + 4.30265273**2 * 0.8333333), rel=1e-6)
     assert interval.n == 2
 
 
@@ -192,8 +192,8 @@ def test_crossed_interval_covers_when_seeds_or_questions_or_neither_vary(seed_sd
             suites.append(seeds + questions + rng.normal(size=(4, count)) * 0.4)
         interval = crossed_interval(suites)
         covered.append(interval.low <= 0 <= interval.high)
-    # Never clearly below what it says; wider than needed where one part is zero.
-    assert 0.935 <= np.mean(covered) <= 0.995
+    # Never below what it says; wider than needed where one part is zero.
+    assert 0.94 <= np.mean(covered) <= 0.995
 
 
 def test_question_interval_alone_would_not_cover_when_the_seeds_vary():

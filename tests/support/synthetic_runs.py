@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from rlsd_cli.config.layers import merge
-from rlsd_cli.report.credit.blame import blame_file
+from rlsd_cli.evaluation.blame import blame_file
 from rlsd_cli.runs.directory import SCHEMA_VERSION, RunDir, write_json, write_parquet, write_text
 
 SOLUTION = "7 + 9 = 16 ; 16 * 3 = 16 ; 16 - 20 = 28 ; answer 28 <eos>"

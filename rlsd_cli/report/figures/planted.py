@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rlsd_cli.evaluation.blame import WORDS, Placement
 from rlsd_cli.report.comparison import Comparison, Variant
-from rlsd_cli.report.credit.blame import WORDS, Placement, measured, pooled, variants_measured
+from rlsd_cli.report.credit.blame import measured, pooled, variants_measured
 from rlsd_cli.report.credit.colours import hex_colour, ink
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.style import COLUMN, inches, points

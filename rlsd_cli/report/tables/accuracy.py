@@ -8,8 +8,7 @@ from rlsd_cli.report.evaluations import evaluation_notes, suites_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table
-from rlsd_cli.report.verdicts import p_text
-from rlsd_cli.statistics import holm
+from rlsd_cli.statistics import holm, p_text
 
 BASELINE = "grpo"
 

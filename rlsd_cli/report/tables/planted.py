@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rlsd_cli.evaluation.blame import WORDS
 from rlsd_cli.report.comparison import Comparison
-from rlsd_cli.report.credit.blame import WORDS, measured, pooled, variants_measured
+from rlsd_cli.report.credit.blame import measured, pooled, variants_measured
 from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table
-from rlsd_cli.report.verdicts import p_text
-from rlsd_cli.statistics import t_interval
+from rlsd_cli.statistics import p_text
 
 COLUMNS = (
     "Teacher sees",
@@ -36,14 +36,13 @@ def planted_rates(comparison: Comparison) -> Table:
             if not each:
                 continue
             total = pooled(variant, reference)
-            rate = t_interval([one.near / one.n for one in each]) if len(each) > 1 else total.interval
             rows.append(
                 (
                     f"{names[variant.label].name} (n={len(each)})",
                     [
                         Cell(text=words),
                         Cell(text=str(total.n)),
-                        Cell.of(rate, most=1.0),
+                        Cell.of(total.interval, most=1.0),
                         Cell(value=total.chance, text=f"({p_text(total.p)})"),
                         Cell(value=total.same_step / total.n),
                         Cell(value=total.chance_same_step),
@@ -54,8 +53,9 @@ def planted_rates(comparison: Comparison) -> Table:
     caption = (
         "Derivations with one planted wrong step, the error carried on to a wrong answer: share of trajectories whose "
         "most negative Â (λ = 1; ties of the clip go to the lowest Δ) lies in the wrong step or the next [95 % "
-        "Student-t interval over n seeds; with one seed Wilson's over trajectories], beside a token chosen at random "
-        "(exact one-sided binomial p over all trajectories), and in the wrong step alone. Last column: the most blamed "
+        "interval over n seeds and the derivations, which all seeds share; with one seed Wilson's], beside a token "
+        "chosen at random (one-sided p with the derivation as the unit: binomial for one seed, else t), and in the "
+        "wrong step alone. Last column: the most blamed "
         "token is the first of its step and no number; there the open-book base would often cite its reference "
         "instead. Base: the untrained model."
     )
