@@ -45,7 +45,7 @@ def test_run_on_a_data_set_trains_on_its_questions_and_evaluates_on_those_held_o
     )
     (summary,) = evaluate_run(run, EvalOptions(samples=1), [])
     assert (summary["suite"], summary["n_questions"]) == ("held_out", 3)
-    asked = set(pd.read_parquet(run / "eval" / "samples-1" / "held_out.parquet")["prompt_id"])
+    asked = set(pd.read_parquet(run / "eval" / "held_out.parquet")["prompt_id"])
     assert not asked & set(written["prompt_id"])
 
 

@@ -44,9 +44,9 @@ def test_an_arm_trains_on_pictures_resumes_to_the_same_is_evaluated_and_audited(
 
     evaluated = CliRunner().invoke(app, ["eval", str(whole.path), "--samples", "2", "--json"])
     assert evaluated.exit_code == 0, evaluated.exception
-    summary = json.loads((whole.eval_dir / "samples-2" / "held_out.json").read_text())
+    summary = json.loads((whole.eval_dir / "held_out.json").read_text())
     assert (summary["n_questions"], summary["checkpoint_step"]) == (2, 2)
-    completions = pd.read_parquet(whole.eval_dir / "samples-2" / "held_out.parquet")
+    completions = pd.read_parquet(whole.eval_dir / "held_out.parquet")
     assert len(completions) == 2 * 3
     assert completions["completion"].str.len().gt(0).any()
 
