@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-slow soak fuzz lint docs base bench paper-figures clean
+.PHONY: demo test test-slow soak fuzz lint docs base gates bench paper-figures clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -43,6 +43,9 @@ docs: $(VENV)/.installed
 
 base: $(VENV)/.installed
 	$(BIN)/python scripts/build_base.py
+
+gates: $(VENV)/.installed
+	$(BIN)/rlsd testbed gates --threads 1 --page docs/testbed.md --json results/testbed/gates.json
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m scripts.bench.run

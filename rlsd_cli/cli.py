@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from rlsd_cli import __version__
-from rlsd_cli.commands import arms, leakage_audit, plan, plot, push, sweep, theory, train
+from rlsd_cli.commands import arms, leakage_audit, plan, plot, push, sweep, testbed, theory, train
 from rlsd_cli.commands import eval as evaluation
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs import crash
@@ -66,6 +66,7 @@ app.command("sweep")(sweep.sweep)
 app.command("arms")(arms.arms)
 app.command("plan")(plan.plan)
 app.command("push")(push.push)
+app.add_typer(testbed.app, name="testbed")
 app.command("leakage-audit")(leakage_audit.leakage_audit)
 
 

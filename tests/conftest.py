@@ -16,12 +16,13 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A randomly initialised model of 20 thousand parameters with the testbed's tokenizer."""
-    from rlsd_cli.pretrain import Recipe, build_model, build_tokenizer
+    from rlsd_cli.config.recipe import Recipe
+    from rlsd_cli.testbed.network import build_model, build_tokenizer
 
     path = tmp_path_factory.mktemp("tiny-model")
     tokenizer = build_tokenizer()
-    recipe = Recipe(hidden_size=32, layers=2, heads=2, intermediate_size=64)
-    build_model(recipe, tokenizer).save_pretrained(path)
+    recipe = Recipe(width=32, layers=2, heads=2)
+    build_model(recipe).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
 

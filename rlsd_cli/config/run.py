@@ -15,7 +15,8 @@ from pydantic import (
 
 from rlsd_cli.config.data import DataConfig
 from rlsd_cli.config.gym import GymConfig
-from rlsd_cli.config.layers import Section
+from rlsd_cli.config.layers import Section, short
+from rlsd_cli.config.recipe import is_base, parse
 
 BASE = "base"  # the method of a run directory whose model nobody trained
 
@@ -24,7 +25,9 @@ class TaskConfig(Section):
     """Which questions are asked."""
 
     name: Literal["arithmetic", "dataset", "reasoning_gym"] = "arithmetic"
-    operations: Annotated[int, Field(ge=1, le=8)] = 4
+    operations: Annotated[int, Field(ge=1, le=12, description="as the embedded base has them")] = 4
+    words: Annotated[int, Field(ge=0, le=4, description="meaningless words before a step; as the base has them")] = 1
+    word_choices: Annotated[int, Field(ge=1, le=12, description="of how many each is drawn; likewise")] = 8
     data: DataConfig = Field(default=DataConfig(), description="for the task 'dataset': docs/data.md")
     gym: GymConfig = Field(default=GymConfig(), description="for the task 'reasoning_gym': docs/smollm2.md")
 
@@ -49,7 +52,10 @@ class ModelConfig(Section):
     """Which model is trained."""
 
     path: str = Field(
-        default="micro-base", min_length=1, description="'micro-base', 'smollm2', a directory, or a hub id"
+        default="micro-base",
+        min_length=1,
+        description="'micro-base' or 'micro-credit', with dials as in 'micro-base:citing=0.5', 'smollm2', a directory, "
+        "or a hub id",
     )
     dtype: Literal["float32", "bfloat16"] = "float32"
 
@@ -141,6 +147,23 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     rollout: RolloutConfig = RolloutConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def follow_base(cls, data: Any) -> Any:
+        """Ask an embedded base the questions that it was pre-trained on, where the task doesn't say otherwise."""
+        model, task = (data.get(key, {}) if isinstance(data, dict) else None for key in ("model", "task"))
+        path = model.get("path") if isinstance(model, dict) else None
+        if not isinstance(path, str) or not is_base(path) or not isinstance(task, dict):
+            return data
+        if task.get("name", "arithmetic") != "arithmetic":
+            return data
+        recipe = parse(path)
+        own = {"operations": recipe.operations, "words": recipe.words, "word_choices": recipe.word_choices}
+        for key in ("words", "word_choices"):
+            if task.get(key, own[key]) != own[key]:
+                raise ValueError(f"task.{key} is {short(task[key])}, but {path} knows {own[key]}: set both alike")
+        return {**data, "task": {**own, **task}}
 
     @field_validator("label")
     @classmethod

@@ -23,7 +23,7 @@ from rlsd_cli.evaluation.blame import Blame, blame_file
 from rlsd_cli.generation.sample import Samples, encode
 from rlsd_cli.objectives import rlsd_advantage
 from rlsd_cli.runs.directory import RunDir, write_json
-from rlsd_cli.tasks.arithmetic import MODULUS, ArithmeticTask, apply
+from rlsd_cli.tasks.arithmetic import MODULUS, ArithmeticTask, Step, Wording, apply, write
 from rlsd_cli.training.probe import PROBE_EPSILON_W, score
 
 if TYPE_CHECKING:
@@ -44,22 +44,23 @@ class Planted:
     completion: str
 
 
-def plant(example: Example, rng: random.Random) -> Planted:
+def plant(example: Example, rng: random.Random, wording: Wording) -> Planted:
     """Put a wrong result into one step, drawn evenly, and carry it on to a wrong answer.
 
     An error that a later multiplication by 0 would undo is drawn again: a right answer earns no blame.
     """
     values, symbols = example.meta["values"], example.meta["symbols"]
     while True:
-        wrong, result, steps = rng.randrange(len(symbols)), values[0], []
+        wrong, result = rng.randrange(len(symbols)), values[0]
+        steps: list[Step] = []
         for number, (symbol, value) in enumerate(zip(symbols, values[1:], strict=True)):
             outcome = apply(result, symbol, value)
             if number == wrong:
                 outcome = rng.choice([other for other in range(MODULUS) if other != outcome])
-            steps.append(f"{result} {symbol} {value} = {outcome}")
+            steps.append(Step(wording.draw(rng), result, symbol, value, outcome))
             result = outcome
         if str(result) != example.answer:
-            return Planted(example, wrong, " ; ".join([*steps, f"answer {result}"]))
+            return Planted(example, wrong, write(steps))
 
 
 def heaviest(token_advantage: Tensor, delta: Tensor, mask: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ def measure(
         One `Blame` per trajectory, and the share of tokens whose weight the clip bounds from above.
     """
     rng = random.Random(f"planted-{seed}")
-    planted = [plant(task.train_example(PLANTED_STREAM, index), rng) for index in range(n)]
+    planted = [plant(task.train_example(PLANTED_STREAM, index), rng, task.wording) for index in range(n)]
     prompt_ids, prompt_mask = encode(tokenizer, [each.example.prompt for each in planted])
     ended = [f"{each.completion} {tokenizer.eos_token}" for each in planted]
     batch = tokenizer(ended, return_tensors="pt", padding=True, padding_side="right")

@@ -89,8 +89,29 @@ def sample(
     Raises:
         UserError: The longest prompt and its completion don't fit into the model's context.
     """
+    encoded = encode_prompts(tokenizer, prompts).to(model.device)
     how = sampling or Sampling(temperature)
-    ids, mask, vision = encode_prompts(tokenizer, prompts).to(model.device)
+    return complete(model, tokenizer, encoded, max_new_tokens=max_new_tokens, greedy=greedy, sampling=how)
+
+
+@torch.no_grad()
+def complete(
+    model: Any, tokenizer: Any, encoded: Encoded, *, max_new_tokens: int, sampling: Sampling, greedy: bool = False
+) -> Samples:
+    """Sample one completion per row of encoded prompts, or of completions that have begun.
+
+    Args:
+        model: A bare transformers model; its mode (train or eval) is kept.
+        tokenizer: Of a vision-language model its processor.
+        encoded: The rows, on the model's device.
+        max_new_tokens: Budget of what is added.
+        sampling: How.
+        greedy: Take the most probable token at each step instead of sampling.
+
+    Raises:
+        UserError: The longest row and what is added don't fit into the model's context.
+    """
+    ids, mask, vision = encoded
     check_context(model, ids.size(1), max_new_tokens)
     images: dict[str, Any] = vision.inputs() if vision else {}
     if takes_images(tokenizer):  # a sampled image token would lack its image
@@ -107,7 +128,7 @@ def sample(
             end_ids=stop_ids(model, tokenizer),
             pad_id=tokenizer.pad_token_id,
             greedy=greedy,
-            sampling=how,
+            sampling=sampling,
         )
     else:
         choice: dict[str, Any] = (
@@ -115,7 +136,7 @@ def sample(
             if greedy
             else {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": None}
         )
-        choice["logits_processor"] = processors(how, ids.size(1), greedy)
+        choice["logits_processor"] = processors(sampling, ids.size(1), greedy)
         output = model.generate(
             input_ids=ids,
             attention_mask=mask,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlsd_cli.config.recipe import is_base, parse
 from rlsd_cli.errors import UserError
 
 _QWEN3 = {"model_type": "qwen3", "vocab_size": 151936, "num_key_value_heads": 8, "head_dim": 128}
@@ -93,9 +94,11 @@ def configuration_of(path: str) -> Any:
     """
     from transformers import AutoConfig
 
-    from rlsd_cli.models.load import resolve
+    directory = Path(path).expanduser()
+    if is_base(path):
+        from rlsd_cli.testbed.network import configuration
 
-    directory = Path(resolve(path)).expanduser()
+        return configuration(parse(path))
     if path in KNOWN:
         kinds = dict(KNOWN[path])
         return AutoConfig.for_model(kinds.pop("model_type"), **kinds)

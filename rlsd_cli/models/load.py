@@ -6,20 +6,22 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rlsd_cli.config.recipe import is_base
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.models.gguf import is_gguf, load_gguf_model, load_gguf_tokenizer
 from rlsd_cli.models.lora import base_of, is_adapter, merged
 from rlsd_cli.models.processors import is_vision, load_processor, text_tokenizer
-
-EMBEDDED = ("micro-base", "micro-teacher")
+from rlsd_cli.testbed.cache import locate
 
 
 def resolve(path: str) -> str:
-    """Return the directory of an embedded model, or ``path`` itself."""
-    if path in EMBEDDED:
-        return str(Path(__file__).parents[1] / "assets" / path)
-    return path
+    """Return the directory of an embedded base, which may be pre-trained first, or ``path`` itself.
+
+    Raises:
+        UserError: The base's dials are wrong, or there is no room for it.
+    """
+    return str(locate(path)) if is_base(path) else path
 
 
 def load_model(config: ModelConfig) -> Any:
@@ -78,7 +80,7 @@ def load_tokenizer(path: str) -> Any:
 def _load(loader: Any, path: str, what: str) -> Any:
     source = resolve(path)
     looks_local = os.sep in path and (path.startswith((".", "/", "~")) or path.count("/") > 1)
-    if not Path(source).is_dir() and (looks_local or path in EMBEDDED):
+    if not Path(source).is_dir() and (looks_local or is_base(path)):
         raise UserError(f"the {what} directory {source} does not exist: give a directory, a hub id or 'micro-base'.")
     if Path(source).is_file() and not is_gguf(source):
         raise UserError(f"the {what} {source} is a file: give a directory, a hub id or 'micro-base'.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlsd_cli.config.run import TaskConfig
-from rlsd_cli.tasks.arithmetic import ArithmeticTask
+from rlsd_cli.tasks.arithmetic import ArithmeticTask, Wording
 from rlsd_cli.tasks.base import Task
 
 
@@ -21,4 +21,4 @@ def load_task(config: TaskConfig) -> Task:
         from rlsd_cli.tasks.reasoning import ReasoningTask
 
         return ReasoningTask(config.gym)
-    return ArithmeticTask(config.operations)
+    return ArithmeticTask(config.operations, Wording(config.words, config.word_choices))

@@ -112,7 +112,7 @@ def summarise(terms: TokenTerms, mask: Tensor, samples: int, kinds: Sequence[str
         terms: Of B = Q·samples completions, a question's completions side by side.
         mask: (B, T).
         samples: Completions per question, at least 2.
-        kinds: Names of the R references.
+        kinds: Names of the R references; those of one name are averaged.
 
     Raises:
         ValueError: There are fewer than two completions per question.
@@ -133,7 +133,8 @@ def summarise(terms: TokenTerms, mask: Tensor, samples: int, kinds: Sequence[str
         reducible=over_questions(reducible),
         gap=t_interval(gap.numpy()),
         by_reference={
-            kind: over_questions(by_question(terms.by_reference[..., index])) for index, kind in enumerate(kinds)
+            kind: over_questions(by_question(terms.by_reference[..., [own == kind for own in kinds]].mean(-1)))
+            for kind in dict.fromkeys(kinds)
         },
         marked_floor=(by_question(terms.marked_floor).mean() / floor.mean()).item(),
         marked_reducible=(by_question(terms.marked_reducible).mean() / reducible.mean()).item(),

@@ -1,7 +1,8 @@
 """Which P(r|x) the floor is taken under: true references of several kinds, or answers that the student believes in.
 
 kinds    uniform over the task's reference kinds: the final answer, the solution, the solution by another
-         route. All are true; R says which of them the teacher happens to have read.
+         route; on the testbed with several solutions of each kind, in words of their own. All are true; R says
+         which of them the teacher happens to have read.
 beliefs  the reference is an answer, drawn from the student's own sampled answers to the question. R says
          which answer the teacher was told. To a student that cannot work out the answer, the right one
          is as random as that, although it is a function of x.
@@ -18,12 +19,14 @@ from torch import Tensor
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.generation.sample import sample
+from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 
 Prior = Literal["kinds", "beliefs"]
 KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
 BELIEF_SAMPLES = 16
 MOST_BELIEFS = 6
+WORDINGS = 4  # solutions of each kind, where the task can write more than one
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class References:
     Attributes:
         texts: Q lists of R privileged texts.
         weights: (Q, R) P(r|x), rows sum to 1; a 0 marks a place that is only filled up.
-        names: Names of the R places; empty where a place means something else for each question.
+        names: Names of the R places, several of which may be equal; empty where a place means something else for
+            each question.
     """
 
     texts: list[list[str]]
@@ -41,8 +45,8 @@ class References:
     names: tuple[str, ...]
 
 
-def kind_references(examples: list[Example], task_name: str) -> References:
-    """Return every kind of reference with equal probability.
+def kind_references(examples: list[Example], task: Task) -> References:
+    """Return references of every kind, the kinds equally probable, and the references of a kind as well.
 
     Raises:
         UserError: The task lacks a kind.
@@ -50,11 +54,18 @@ def kind_references(examples: list[Example], task_name: str) -> References:
     missing = [kind for kind in KINDS if not all(example.reference(kind) for example in examples)]
     if missing:
         raise UserError(
-            f"task '{task_name}' has no reference of kind {', '.join(missing)}: "
+            f"task '{task.name}' has no reference of kind {', '.join(missing)}: "
             "the floor needs several true references per question; use the arithmetic testbed."
         )
-    texts = [[example.reference(kind) for kind in KINDS] for example in examples]
-    return References(texts, torch.full((len(examples), len(KINDS)), 1 / len(KINDS), dtype=torch.float64), KINDS)
+    if isinstance(task, ArithmeticTask) and task.wording.words:
+        counts = {kind: 1 if kind == "answer" else WORDINGS for kind in KINDS}
+        texts = [[text for kind in KINDS for text in task.references(each, kind, counts[kind])] for each in examples]
+    else:
+        counts = dict.fromkeys(KINDS, 1)
+        texts = [[example.reference(kind) for kind in KINDS] for example in examples]
+    names = tuple(kind for kind in KINDS for _ in range(counts[kind]))
+    weights = torch.tensor([1 / (len(KINDS) * counts[kind]) for kind in names], dtype=torch.float64)
+    return References(texts, weights.repeat(len(examples), 1), names)
 
 
 def belief_references(

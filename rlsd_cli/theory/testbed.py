@@ -151,7 +151,7 @@ class Scorer:
     def references(self, student: Any, examples: list[Example]) -> References:
         """Return P(r|x) of the questions under the chosen prior."""
         if self.options.prior == "kinds":
-            return kind_references(examples, self.config.task.name)
+            return kind_references(examples, self.task)
         return belief_references(
             student,
             self.tokenizer,

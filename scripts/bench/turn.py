@@ -70,10 +70,11 @@ def configuration(turn: Turn, folder: Path) -> Any:
 
 def random_model(width: int, path: Path) -> Path:
     """Write a random model of the testbed's shape, ``width`` in place of its hidden size of 64."""
-    from rlsd_cli.pretrain import Recipe, build_model, build_tokenizer
+    from rlsd_cli.config.recipe import Recipe
+    from rlsd_cli.testbed.network import build_model, build_tokenizer
 
     tokenizer = build_tokenizer()
-    build_model(Recipe(hidden_size=width, intermediate_size=4 * width), tokenizer).save_pretrained(path)
+    build_model(Recipe(width=width)).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
 

@@ -10,7 +10,7 @@ import yaml
 from processes import rlsd
 
 from rlsd_cli.runs.directory import RunDir
-from rlsd_cli.tasks.arithmetic import SUITES
+from rlsd_cli.tasks.arithmetic import suite_specs
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
@@ -64,7 +64,7 @@ def test_a_sweep_trains_evaluates_audits_and_is_drawn(whole, tmp_path):
         run = RunDir.open(tmp_path / "runs" / method / "seed-0")
         assert run.status()["state"] == "complete"
         assert len(run.metrics()) == 8
-        assert {path.stem for path in run.eval_dir.glob("*.json")} == set(SUITES)
+        assert {path.stem for path in run.eval_dir.glob("*.json")} == set(suite_specs(4))
         assert json.loads((run.leakage_dir / "report.json").read_text())["n"] == 64
     # Forked from a process that has the libraries already, a run is to the bit what `rlsd train` alone makes.
     swept_run = tmp_path / "runs" / "rlsd" / "seed-0"

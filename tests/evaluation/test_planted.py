@@ -36,11 +36,11 @@ N = 300
 def test_a_planted_derivation_has_one_wrong_step_and_a_wrong_answer(index, operations):
     task = ArithmeticTask(operations)
     example = task.train_example(0, index)
-    planted = plant(example, random.Random(index))
+    planted = plant(example, random.Random(index), task.wording)
     *steps, ending = planted.completion.split(" ; ")
     result, wrong = str(example.meta["values"][0]), []
     for number, step in enumerate(steps):
-        left, symbol, right, equals, outcome = step.split()
+        _, left, symbol, right, equals, outcome = step.split()
         assert (left, equals) == (result, "=")  # the error is carried on, as a model would
         if outcome != str(apply(int(left), symbol, int(right))):
             wrong.append(number)
@@ -84,19 +84,26 @@ def base():
     return load_model(ModelConfig(path="micro-base")).eval(), load_tokenizer("micro-base"), ArithmeticTask()
 
 
-@pytest.mark.parametrize("reference", ["answer", "solution"])
-def test_rlsd_puts_the_heaviest_blame_at_or_just_after_the_planted_step_in_most_cases(base, reference):
+def placed(base, reference):
     found, clipped = measure(*base, n=N, reference=reference)
     stored = table(found, operations=4)
-    placement = Placement(
+    # 14 of 31 tokens lie in the window, 10 of 31 where the last step is wrong.
+    assert 10 / 31 < stored["chance"] < 14 / 31
+    assert 0 < clipped < 0.6
+    return Placement(
         np.array(stored["counts"]), stored["chance"], stored["chance_same_step"], stored["on_first_token"]
     )
-    # 12 of 27 tokens lie in the window, 9 of 27 where the last step is wrong.
-    assert 9 / 27 < placement.chance < 12 / 27
-    assert placement.interval.low > 0.5, placement.sentence(reference)
+
+
+def test_with_a_solution_the_heaviest_blame_lies_near_the_planted_step_more_often_than_by_chance(base):
+    placement = placed(base, "solution")
+    assert placement.interval.low > placement.chance, placement.sentence("solution")
     assert placement.p < 1e-6
-    assert placement.same_step / N > 2 * placement.chance_same_step
-    assert 0 < clipped < 0.2
+
+
+def test_with_an_answer_the_heaviest_blame_lies_where_the_text_turns_away_from_it_the_last_step(base):
+    counts = placed(base, "answer").counts
+    assert counts[:, -2:].sum() / N > 0.5
 
 
 def test_a_teacher_that_sees_no_more_than_the_student_blames_by_chance(base, monkeypatch):

@@ -195,3 +195,9 @@ def test_grpo_holds_no_teacher_and_opd_another_model(tiny_model):
     assert jobs.held_teacher(build([{"method": "grpo"}]), load_arm("grpo"), shape) == 0
     external = build([{"method": "opd", "teacher": {"model": str(tiny_model)}}])
     assert jobs.held_teacher(external, load_arm("opd"), shape) == shape_of(str(tiny_model)).parameters
+
+
+def test_a_base_with_other_dials_is_planned_without_being_pre_trained(monkeypatch, tmp_path):
+    monkeypatch.setenv("RLSD_CACHE", str(tmp_path / "cache"))
+    assert shape_of("micro-base:width=128").hidden == 128
+    assert not (tmp_path / "cache").exists()

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlsd_cli.tasks.arithmetic import MODULUS, SUITES, VOCABULARY, ArithmeticTask, apply
+from rlsd_cli.tasks.arithmetic import (
+    FILLERS,
+    MODULUS,
+    VOCABULARY,
+    ArithmeticTask,
+    Wording,
+    apply,
+    suite_specs,
+)
 
 TASK = ArithmeticTask()
 STEP = re.compile(r"(\d+) ([-+*]) (\d+) = (\d+)")
@@ -45,12 +53,47 @@ def test_an_item_is_a_pure_function_of_seed_and_index():
 
 def test_suites_differ_in_skill_and_hold_200_questions_each():
     suites = TASK.suites()
-    assert set(suites) == set(SUITES)
+    assert set(suites) == set(suite_specs(4))
     assert {len(suite) for suite in suites.values()} == {200}
     assert all(example.prompt.count("*") + example.prompt.count("-") == 4 for example in suites["no_plus"])
     assert all(len(example.prompt.split()) == 13 for example in suites["long"])
     assert all("note" in example.prompt for example in suites["distractor"])
     assert all(min(example.meta["values"]) >= MODULUS // 2 for example in suites["large"])
+
+
+def test_suites_follow_the_number_of_operations():
+    suites = ArithmeticTask(operations=10).suites()
+    count = {name: len(suite[0].meta["symbols"]) for name, suite in suites.items()}
+    assert count == {"chain": 10, "long": 11, "no_plus": 10, "large": 10, "distractor": 10}
+
+
+@pytest.mark.parametrize("wording", [Wording(0), Wording(1, 6), Wording(3, 12)])
+def test_each_step_starts_with_the_set_number_of_words_out_of_the_set_choice(wording):
+    task, seen = ArithmeticTask(3, wording), set()
+    for index in range(300):
+        for step in task.train_example(0, index).solution.split(" ; ")[:-1]:
+            words, rest = step.split()[: wording.words], step.split()[wording.words :]
+            assert len(rest) == 5
+            seen |= set(words)
+    assert seen == (set(FILLERS[: wording.choices]) if wording.words else set())
+
+
+def test_the_longest_completion_fits_into_the_budget():
+    for wording in (Wording(0), Wording(3, 12)):
+        task = ArithmeticTask(4, wording)
+        solution = task.suites()["long"][0].solution
+        citing = " ; ".join(f"the reference says {step}" for step in solution.split(" ; "))
+        assert len(citing.split()) + 1 <= task.max_completion_tokens
+
+
+def test_a_question_has_several_solutions_that_differ_in_words_only():
+    example = TASK.train_example(0, 0)
+    for kind in ("solution", "other_route"):
+        found = TASK.references(example, kind, 8)
+        assert len(set(found)) > 4
+        assert len({tuple(STEP.findall(text)) for text in found}) == 1
+        assert found == TASK.references(example, kind, 8)
+    assert TASK.references(example, "answer", 3) == [example.answer] * 3
 
 
 def test_every_word_is_one_token_of_the_vocabulary():

@@ -7,7 +7,7 @@ import torch
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.statistics import t_interval
-from rlsd_cli.tasks.arithmetic import ArithmeticTask
+from rlsd_cli.tasks.arithmetic import ArithmeticTask, Wording
 from rlsd_cli.tasks.base import Example
 from rlsd_cli.theory.alignment import Rollouts, batch_cosines, over_batches
 from rlsd_cli.theory.estimate import completion_means, join, summarise, token_terms
@@ -113,17 +113,33 @@ def test_batches_of_completions_join_in_order() -> None:
 def test_kinds_are_equally_likely_and_all_true() -> None:
     task = ArithmeticTask()
     examples = [task.train_example(-1, index) for index in range(4)]
-    references = kind_references(examples, "arithmetic")
-    assert torch.allclose(references.weights, torch.full((4, 3), 1 / 3, dtype=torch.float64))
-    assert references.names == KINDS
+    references = kind_references(examples, task)
+    # One answer, four wordings of each kind of solution.
+    row = [1 / 3, *[1 / 12] * 8]
+    assert torch.allclose(references.weights, torch.tensor([row] * 4, dtype=torch.float64))
+    assert references.names == ("answer", *["solution"] * 4, *["other_route"] * 4)
     for example, texts in zip(examples, references.texts, strict=True):
         assert all(text.split()[-1] == example.answer for text in texts)
-        assert len(set(texts)) == 3
+        assert len(set(texts)) > 5
+
+
+def test_a_task_without_words_has_one_reference_of_each_kind() -> None:
+    task = ArithmeticTask(wording=Wording(0))
+    references = kind_references([task.train_example(-1, 0)], task)
+    assert references.names == KINDS
+    assert len(set(references.texts[0])) == 3
+
+
+def test_references_of_one_name_are_averaged() -> None:
+    terms, mask = random_terms(4), torch.ones(6, 5, dtype=torch.float64)
+    found = summarise(terms, mask, samples=2, kinds=("a", "b", "b")).by_reference
+    assert list(found) == ["a", "b"]
+    assert found["b"].mean == pytest.approx(terms.by_reference[..., 1:].mean().item())
 
 
 def test_a_task_with_one_kind_of_reference_is_refused() -> None:
     with pytest.raises(UserError, match="solution, other_route"):
-        kind_references([Example(id="x", prompt="q", answer="1")], "hub")
+        kind_references([Example(id="x", prompt="q", answer="1")], ArithmeticTask())
 
 
 def test_believed_answers_are_frequencies_of_numbers_most_frequent_first() -> None:

@@ -11,24 +11,25 @@ from typer.testing import CliRunner
 from rlsd_cli.arms import configure
 from rlsd_cli.cli import app
 from rlsd_cli.commands.theory import logged_divergence
+from rlsd_cli.config.recipe import Recipe
 from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
-from rlsd_cli.pretrain import Recipe, build_model, build_tokenizer
 from rlsd_cli.runs.checkpoints import MARKER, TEACHER_FILE, checkpoint_files
 from rlsd_cli.runs.directory import RunDir, write_json, write_text
+from rlsd_cli.testbed.network import build_model, build_tokenizer
 from rlsd_cli.theory import exact
 from rlsd_cli.theory.check import at_most, finding
 from rlsd_cli.theory.credit_checks import study_direction
 from rlsd_cli.theory.outcomes import study_dynamics
 
 RUNNER = CliRunner()
-SMALL = {"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64}
+SMALL = {"width": 32, "layers": 1, "heads": 2}
 
 
 def save_model(path: Path, seed: int) -> None:
     """Write a randomly initialised model with its tokenizer."""
     tokenizer = build_tokenizer()
-    build_model(Recipe(seed=seed, **SMALL), tokenizer).save_pretrained(path)
+    build_model(Recipe(seed=seed, **SMALL)).save_pretrained(path)
     tokenizer.save_pretrained(path)
 
 
@@ -47,7 +48,7 @@ def make_run(path: Path, base: Path, source: str = "online", method: str = "opsd
         folder = run.checkpoints_dir / f"checkpoint-{step}"
         save_model(folder, seed)
         if source in ("synced", "ema"):
-            teacher = build_model(Recipe(seed=seed + 10, **SMALL), build_tokenizer())
+            teacher = build_model(Recipe(seed=seed + 10, **SMALL))
             save_file({name: value.clone() for name, value in teacher.state_dict().items()}, folder / TEACHER_FILE)
         write_json(folder / MARKER, {"files": checkpoint_files(folder)})
     return path
@@ -147,9 +148,7 @@ def test_a_damaged_teacher_copy_is_told_by_its_path(tmp_path: Path, base: Path) 
 def test_a_base_of_another_shape_is_not_taken_for_the_runs_start(tmp_path: Path, base: Path) -> None:
     run = make_run(tmp_path / "run", base)
     other = tmp_path / "other"
-    build_model(Recipe(hidden_size=16, layers=1, heads=2, intermediate_size=32), build_tokenizer()).save_pretrained(
-        other
-    )
+    build_model(Recipe(width=16, layers=1, heads=2)).save_pretrained(other)
     text = (run / "config.yaml").read_text().replace(str(base), str(other))
     (run / "config.yaml").write_text(text)
     result = theory(run, "--questions", 4, "--samples", 2)

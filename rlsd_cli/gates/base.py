@@ -1,0 +1,123 @@
+"""The gates: what a base must do so that the paper's claims can be true or false on it.
+
+Those here are measured on the base itself, in a minute or two. The gates that need training are measured by
+scripts/testbed/training_gates.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rlsd_cli.gates.behaviour import Behaviour, measure_behaviour
+from rlsd_cli.gates.directions import Directions, directions
+from rlsd_cli.gates.floor import Floor, measure_floor
+from rlsd_cli.tasks.arithmetic import ArithmeticTask
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the gates look at."""
+
+    behaviour: Behaviour
+    floor: Floor
+    directions: Directions
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers."""
+        return {
+            "behaviour": self.behaviour.as_json(),
+            "floor": {**asdict(self.floor), "share": self.floor.share},
+            "directions": asdict(self.directions),
+        }
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate with its measurement.
+
+    Attributes:
+        text: What is asked.
+        bound: The least value, or the most where ``at_most``.
+        value: As measured.
+        without: What can't be judged where the gate is not met.
+        at_most: Whether the bound is an upper one.
+    """
+
+    text: str
+    bound: float
+    value: float
+    without: str
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the value is within the bound."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+    @property
+    def asked(self) -> str:
+        """The bound as text."""
+        return f"{'≤' if self.at_most else '≥'} {self.bound:g}"
+
+
+def measure_base(
+    model: Any, tokenizer: Any, task: ArithmeticTask, *, questions: int = 400, batches: int = 4, seed: int = 0
+) -> Measured:
+    """Measure a base.
+
+    Args:
+        model: A bare transformers model.
+        tokenizer: Its tokenizer.
+        task: The questions that it was pre-trained on.
+        questions: For its behaviour; a fifth of them for the floor.
+        batches: Of 8 groups of 8, on which directions are compared.
+        seed: Of the sampling.
+    """
+    return Measured(
+        measure_behaviour(model, tokenizer, task, questions, seed),
+        measure_floor(model, tokenizer, task, questions=max(2, questions // 5), seed=seed),
+        directions(model, tokenizer, task, batches=batches, prompts=8, group_size=8, continuations=8, seed=seed),
+    )
+
+
+def gates(measured: Measured) -> list[Gate]:
+    """Return the gates with their values."""
+    rows = measured.behaviour.rows
+
+    def share(row: str, what: str) -> float:
+        return float(getattr(rows[row], what)) / max(rows[row].n, 1)
+
+    return [
+        Gate(
+            "right with the right answer given, minus closed-book",
+            0.25,
+            share("answer", "right") - share("closed", "right"),
+            "anything about distilling from an answer",
+        ),
+        Gate(
+            "says a plausible wrong answer that it is given",
+            0.5,
+            share("wrong_answer", "followed"),
+            "whether the content of an answer matters",
+        ),
+        Gate(
+            "follows a wrong solution",
+            0.9,
+            share("wrong_solution", "followed"),
+            "whether the content of a solution matters",
+        ),
+        Gate(
+            "mutual information as a share of OPSD's loss, r = solution",
+            0.3,
+            measured.floor.share,
+            "the floor of OPSD's loss (Theorem 1)",
+        ),
+        Gate(
+            "cosine with GRPO of credit on the deciding tokens, one batch",
+            0.7,
+            measured.directions.deciding,
+            "whether credit for tokens gains anything: use micro-credit",
+            at_most=True,
+        ),
+    ]

@@ -1,0 +1,99 @@
+"""The texts that the embedded bases are pre-trained on: closed-book drafts, and drafts with a reference.
+
+A closed-book text is a draft y of a question x, drawn from P(y|x): each step has words that mean nothing, and its
+result is right, or the corpus's wrong belief of that fact, or seldom a slip (any result). An open-book text is a pair
+(r, y) from a joint distribution whose y is such a draft. So what the open-book model learns is the posterior P(y|x, r),
+the teacher of the paper's Assumption 1, and not a better writer:
+
+* r is the answer that y ends in, right or wrong; a slip can lead from any prefix to any answer, so no prefix
+  is impossible under a reference;
+* or r is a solution with y's steps, whose words y repeats with a fixed probability, or the same by another route;
+  seldom r is another draft's solution, and then says nothing about y. A student that has left the reference's
+  path is such a draft.
+
+Over the posterior lies one habit: a step of an open-book text cites the reference with a fixed probability.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import NamedTuple
+
+from rlsd_cli.config.recipe import Recipe
+from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, ArithmeticTask, Spec, Step, Wording, apply, make_example, write
+from rlsd_cli.tasks.base import Example
+
+CORPUS_VERSION = 2  # another text from the same recipe makes another base
+DISTRACTOR_SHARE = 0.15
+OTHER_ROUTE_SHARE = 0.25  # of the solutions
+
+
+class Text(NamedTuple):
+    """A prompt and its completion; the loss is on the completion only."""
+
+    prompt: str
+    completion: str
+
+
+def wording(recipe: Recipe) -> Wording:
+    """Return the words before each step."""
+    return Wording(recipe.words, recipe.word_choices)
+
+
+def belief(left: int, symbol: str, right: int, recipe: Recipe) -> tuple[int, float]:
+    """Return the wrong result that the corpus holds for a fact and how often it gives it (0: never)."""
+    rng = random.Random(f"belief-{recipe.seed}-{left}-{symbol}-{right}")
+    if rng.random() >= recipe.belief_share:
+        return apply(left, symbol, right), 0.0
+    wrong = (apply(left, symbol, right) + rng.randint(1, MODULUS - 1)) % MODULUS
+    return wrong, rng.uniform(recipe.belief_low, recipe.belief_high)
+
+
+def draft(example: Example, rng: random.Random, recipe: Recipe) -> list[Step]:
+    """Draw y from P(y|x): the steps of a closed-book text of a question."""
+    values, symbols = example.meta["values"], example.meta["symbols"]
+    words, steps = wording(recipe), list[Step]()
+    left = values[0]
+    for symbol, right in zip(symbols, values[1:], strict=True):
+        result, (wrong, probability) = apply(left, symbol, right), belief(left, symbol, right, recipe)
+        if rng.random() < recipe.slip:
+            result = rng.randrange(MODULUS)
+        elif rng.random() < probability:
+            result = wrong
+        steps.append(Step(words.draw(rng), left, symbol, right, result))
+        left = result
+    return steps
+
+
+def reworded(step: Step, rng: random.Random, recipe: Recipe) -> Step:
+    """Draw a step's words again, each with the probability that it is not taken over."""
+    drawn = wording(recipe).draw(rng)
+    words = tuple(old if rng.random() < recipe.copy_words else new for old, new in zip(step.words, drawn, strict=True))
+    return replace(step, words=words)
+
+
+def reference_of(steps: list[Step], example: Example, rng: random.Random, recipe: Recipe) -> str:
+    """Draw r from P(r|x, y)."""
+    if rng.random() < recipe.answer_share:
+        return str(steps[-1].result)
+    if rng.random() < recipe.other_draft:
+        steps = draft(example, rng, recipe)
+    steps = [reworded(step, rng, recipe) for step in steps]
+    return write([step.other_route() for step in steps] if rng.random() < OTHER_ROUTE_SHARE else steps)
+
+
+def cited(text: str, rng: random.Random, recipe: Recipe) -> str:
+    """Let each step of a written derivation, and its answer, cite with the recipe's probability."""
+    return " ; ".join(f"{CITATION} {step}" if rng.random() < recipe.citing else step for step in text.split(" ; "))
+
+
+def training_text(rng: random.Random, recipe: Recipe, longest: int) -> Text:
+    """Draw one text of the mix, of 1 to ``longest`` operations."""
+    spec = Spec(operations=rng.randint(1, longest), distractor=rng.random() < DISTRACTOR_SHARE)
+    example = make_example(rng, spec, "", Wording(0))
+    steps = draft(example, rng, recipe)
+    if rng.random() >= recipe.open_book_share:
+        return Text(example.prompt, write(steps))
+    prompt = ArithmeticTask().teacher_prompt(example.prompt, reference_of(steps, example, rng, recipe))
+    return Text(prompt, cited(write(steps), rng, recipe))

@@ -1,0 +1,1 @@
+"""Measurements on the embedded testbed that need training."""

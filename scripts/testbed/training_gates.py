@@ -1,0 +1,108 @@
+"""The gates that need training, from the runs of two sweeps: `python -m scripts.testbed.training_gates MICRO CREDIT`.
+
+MICRO holds runs of `grpo` and `opsd` on `micro-base`, CREDIT those of experiments/micro-credit/headroom.yaml.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from rlsd_cli.gates.base import Gate
+from rlsd_cli.gates.page import gate_rows, markdown_table, replaced
+from rlsd_cli.runs.directory import RunDir, write_json, write_text
+
+MARGIN = 0.023  # the paper's gain of RLSD over GRPO, the accuracy claim's margin
+START, END = "<!-- training gates: written by scripts/testbed/training_gates.py -->", "<!-- end of training gates -->"
+
+
+def curves(directory: Path, key: str) -> dict[str, list[list[float]]]:
+    """Return the curve of each complete run of a sweep, by label."""
+    found: dict[str, list[list[float]]] = defaultdict(list)
+    for status in sorted(directory.glob("*/*/status.json")):
+        run = RunDir(status.parent)
+        if run.status().get("state") == "complete":
+            label = run.config().get("label") or run.config()["method"]
+            found[label].append([line[key] for line in run.metrics() if key in line])
+    return found
+
+
+def fifth(curve: list[float], which: int) -> float:
+    """Return the mean over a fifth of a run, 0 the first, 4 the last."""
+    return float(np.mean(np.array_split(np.array(curve), 5)[which]))
+
+
+def over_seeds(runs: list[list[float]], which: int) -> float:
+    """Return the mean over runs of a fifth's mean."""
+    return float(np.mean([fifth(curve, which) for curve in runs]))
+
+
+def judge(micro: Path, credit: Path) -> tuple[list[Gate], dict[str, Any]]:
+    """Return the gates, and the numbers that they rest on."""
+    reward, entropy, long = curves(micro, "reward"), curves(micro, "entropy"), curves(credit, "reward")
+    by_fifth = {
+        name: {label: [over_seeds(runs, part) for part in range(5)] for label, runs in each.items()}
+        for name, each in (("reward", reward), ("entropy", entropy), ("reward_credit", long))
+    }
+    opsd = by_fifth["reward"]["opsd"]
+    gained = over_seeds(long["true-credit"], 4) - over_seeds(long["grpo"], 4)
+    clipped = over_seeds(long["true-credit-clipped"], 4) - over_seeds(long["grpo"], 4)
+    found = [
+        Gate(
+            "GRPO's entropy, loss from the first fifth to the last, share",
+            0.05,
+            1 - by_fifth["entropy"]["grpo"][4] / by_fifth["entropy"]["grpo"][0],
+            "whether an arm keeps more entropy than GRPO",
+        ),
+        Gate(
+            "GRPO's gain in reward over the run",
+            0.2,
+            by_fifth["reward"]["grpo"][4] - by_fifth["reward"]["grpo"][0],
+            "any gain over the base",
+        ),
+        Gate(
+            "GRPO's reward in the last fifth, head-room left",
+            0.95,
+            by_fifth["reward"]["grpo"][4],
+            "any gain over GRPO",
+            at_most=True,
+        ),
+        Gate("OPSD's rise before its peak, fifths", 0.05, max(opsd) - opsd[0], "an early gain of OPSD"),
+        Gate(
+            "micro-credit: true credit − GRPO, reward in the last fifth",
+            3 * MARGIN,
+            gained,
+            "whether credit for tokens gains anything",
+        ),
+    ]
+    seeds = {label: len(runs) for label, runs in (reward | long).items()}
+    return found, {"fifths": by_fifth, "true_credit_gain": gained, "clipped_gain": clipped, "seeds": seeds}
+
+
+def main(
+    micro: Annotated[Path, typer.Argument(exists=True, help="Directory of a sweep with grpo and opsd.")],
+    credit: Annotated[Path, typer.Argument(exists=True, help="Directory of headroom.yaml's sweep.")],
+    page: Annotated[Path, typer.Option(help="Renew the table between the marks of this page.")] = Path(
+        "docs/testbed.md"
+    ),
+    json_file: Annotated[Path, typer.Option("--json")] = Path("results/testbed/training.json"),
+) -> None:
+    """Judge and write."""
+    found, numbers = judge(micro, credit)
+    table = markdown_table(["gate", "asked", "measured", "met"], gate_rows(found))
+    note = (
+        f"Clipped at ε_w = 0.2 the true credit gains {numbers['clipped_gain']:+.3f}: the most that RLSD could. "
+        f"Runs: {', '.join(f'{label} {count}' for label, count in numbers['seeds'].items())}."
+    )
+    text = "\n".join([*table, "", note, ""])
+    typer.echo(text)
+    write_json(json_file, {**numbers, "gates": [{**vars(gate), "met": gate.met} for gate in found]})
+    write_text(page, replaced(page.read_text(encoding="utf-8"), text, START, END))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,138 @@
+"""The corpus: closed-book drafts with wrong beliefs, and references from the joint distribution with their drafts."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from rlsd_cli.config.recipe import Recipe
+from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, OPERATIONS, ArithmeticTask, Step, Wording, apply
+from rlsd_cli.testbed.corpus import belief, cited, draft, reference_of, reworded, training_text
+
+RECIPE = Recipe()
+FACTS = [(a, op, b) for a in range(MODULUS) for op in OPERATIONS for b in range(MODULUS)]
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    rng = random.Random(0)
+    return [training_text(rng, RECIPE, RECIPE.operations + 1) for _ in range(4000)]
+
+
+def opened(text):
+    return text.prompt.startswith("reference")
+
+
+@pytest.mark.parametrize("citing", [0.0, 0.12, 0.5, 0.9])
+def test_open_book_steps_cite_at_the_set_rate_and_closed_book_text_never(citing):
+    rng, recipe = random.Random(0), Recipe(citing=citing)
+    texts = [training_text(rng, recipe, 5) for _ in range(2000)]
+    steps = [step for text in texts if opened(text) for step in text.completion.split(" ; ")]
+    assert sum(step.startswith(CITATION) for step in steps) / len(steps) == pytest.approx(citing, abs=0.02)
+    assert not any("reference" in text.completion for text in texts if not opened(text))
+
+
+def test_the_mix_has_the_set_shares(corpus):
+    references = [text.prompt.split(" question ")[0].removeprefix("reference ") for text in corpus if opened(text)]
+    assert len(references) / len(corpus) == pytest.approx(RECIPE.open_book_share, abs=0.025)
+    answers = sum(reference.startswith("answer") for reference in references)
+    assert answers / len(references) == pytest.approx(RECIPE.answer_share, abs=0.03)
+
+
+def test_beliefs_are_a_fixed_wrong_result_of_the_set_strength():
+    found = [belief(*fact, RECIPE) for fact in FACTS]
+    held = [(wrong, p) for wrong, p in found if p]
+    assert len(held) / len(FACTS) == pytest.approx(RECIPE.belief_share, abs=0.05)
+    assert all(RECIPE.belief_low <= p <= RECIPE.belief_high for _, p in held)
+    assert all(wrong != apply(*fact) for fact, (wrong, p) in zip(FACTS, found, strict=True) if p)
+    assert found == [belief(*fact, RECIPE) for fact in FACTS]
+
+
+def test_another_seed_has_other_beliefs():
+    ours, others = ({fact for fact in FACTS if belief(*fact, Recipe(seed=seed))[1]} for seed in (0, 1))
+    # Independent sets with share ¼ of 363 facts: 23 in common, at most 90 ones alike.
+    assert len(ours & others) < 0.45 * len(ours)
+
+
+def test_a_drafts_results_are_right_believed_or_slips_at_the_set_rates():
+    recipe, counts = Recipe(slip=0.2), Counter()
+    rng = random.Random(0)
+    for index in range(3000):
+        for step in draft(ArithmeticTask().train_example(0, index), rng, recipe):
+            right = apply(step.left, step.symbol, step.right)
+            wrong, probability = belief(step.left, step.symbol, step.right, recipe)
+            counts["slip" if step.result not in (right, wrong) else "other"] += 1
+            counts["wrong fact"] += bool(probability)
+    # A slip is any of the 11 results; 9 of them are neither right nor believed, 10 where nothing wrong is believed.
+    share = counts["wrong fact"] / 12000
+    assert counts["slip"] / 12000 == pytest.approx(0.2 * (9 * share + 10 * (1 - share)) / 11, abs=0.012)
+
+
+def test_open_book_text_is_closed_book_text_given_its_reference(corpus):
+    # Over the joint distribution of references and drafts, drafts are as without any: as often right.
+    def right(texts):
+        found = []
+        for text in texts:
+            words = text.prompt.split(" question ")[-1].removeprefix("question ").removesuffix(" ?").split()
+            words = words[words.index(";") + 1 :] if ";" in words else words
+            result = int(words[0])
+            for symbol, value in zip(words[1::2], words[2::2], strict=True):
+                result = apply(result, symbol, int(value))
+            found.append(text.completion.split()[-1] == str(result))
+        return sum(found) / len(found)
+
+    opened_texts, closed = [text for text in corpus if opened(text)], [text for text in corpus if not opened(text)]
+    assert right(opened_texts) == pytest.approx(right(closed), abs=0.04)
+    assert 0.3 < right(closed) < 0.8
+
+
+def test_an_answer_is_the_drafts_own_right_or_wrong(corpus):
+    given = [text for text in corpus if text.prompt.startswith("reference answer")]
+    assert all(text.prompt.split()[2] == text.completion.split()[-1] for text in given)
+
+
+def test_a_solution_has_the_drafts_steps_and_mostly_its_words():
+    rng, recipe = random.Random(0), Recipe(answer_share=0.0, other_draft=0.0)
+    same = kept = 0
+    for index in range(500):
+        example = ArithmeticTask().train_example(0, index)
+        steps = draft(example, rng, recipe)
+        reference = reference_of(steps, example, rng, recipe).split(" ; ")
+        assert [step.split()[-1] for step in reference] == [
+            *(str(step.result) for step in steps),
+            reference[-1].split()[1],
+        ]
+        same += len(steps)
+        kept += sum(step.words[0] == text.split()[0] for step, text in zip(steps, reference, strict=False))
+    # A word is kept with probability 0.9, or drawn again as the same one of eight.
+    assert kept / same == pytest.approx(0.9 + 0.1 / 8, abs=0.02)
+
+
+def test_another_drafts_solution_is_given_at_the_set_rate():
+    rng, recipe, differing, other = random.Random(0), Recipe(answer_share=0.0, other_draft=1.0), 0, 0
+    for index in range(300):
+        example = ArithmeticTask().train_example(0, index)
+        steps = draft(example, rng, recipe)
+        differing += reference_of(steps, example, rng, recipe).split()[-1] != str(steps[-1].result)
+        other += draft(example, rng, recipe)[-1].result != steps[-1].result
+    assert differing / 300 == pytest.approx(other / 300, abs=0.12)
+
+
+def test_words_without_copying_are_drawn_evenly():
+    rng, recipe = random.Random(0), Recipe(copy_words=0.0, words=2, word_choices=3)
+    found = Counter(word for _ in range(3000) for word in reworded(Step(("so", "so"), 1, "+", 1, 2), rng, recipe).words)
+    assert set(found) == {"so", "then", "now"}
+    assert all(count / 6000 == pytest.approx(1 / 3, abs=0.03) for count in found.values())
+
+
+def test_citing_leaves_the_rest_of_the_text_as_it_is():
+    text = "so 1 + 1 = 2 ; answer 2"
+    assert cited(text, random.Random(0), Recipe(citing=1.0)) == f"{CITATION} so 1 + 1 = 2 ; {CITATION} answer 2"
+    assert cited(text, random.Random(0), Recipe(citing=0.0)) == text
+
+
+def test_wording_has_no_say_in_the_questions():
+    plain, wordy = ArithmeticTask(4, Wording(0)), ArithmeticTask(4, Wording(3, 12))
+    assert [plain.train_example(0, i).prompt for i in range(20)] == [
+        wordy.train_example(0, i).prompt for i in range(20)
+    ]

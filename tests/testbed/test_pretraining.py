@@ -1,0 +1,78 @@
+"""Pre-training: a recipe that repeats itself, texts that grow, and the shipped checkpoints."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+from rlsd_cli.config.recipe import RECIPES, Recipe
+from rlsd_cli.config.run import ModelConfig
+from rlsd_cli.generation.sample import sample
+from rlsd_cli.models.load import load_model, load_tokenizer
+from rlsd_cli.tasks.arithmetic import MODULUS, ArithmeticTask
+from rlsd_cli.testbed.cache import ASSETS
+from rlsd_cli.testbed.corpus import CORPUS_VERSION, Text
+from rlsd_cli.testbed.network import build_tokenizer
+from rlsd_cli.testbed.pretraining import IGNORED, encode_batch, mix_at, pretrain
+
+
+def test_labels_cover_the_completion_and_its_end_only():
+    tokenizer = build_tokenizer()
+    batch = encode_batch(
+        [Text("question 1 + 1 * 2 ?", "so 1 + 1 = 3 ; answer 3"), Text("question 1 + 1 ?", "answer 2")], tokenizer
+    )
+    decoded = [tokenizer.decode([token for token in row.tolist() if token != IGNORED]) for row in batch["labels"]]
+    assert decoded == ["so 1 + 1 = 3 ; answer 3 <eos>", "answer 2 <eos>"]
+    assert batch["attention_mask"].sum(1).tolist() == [17, 8]
+
+
+def test_a_recipe_repeats_itself_to_the_bit(tmp_path):
+    small = Recipe(steps=4, batch_size=8, width=32, layers=1)
+    for name in "ab":
+        pretrain(small, tmp_path / name)
+    sums = [json.loads((tmp_path / name / "recipe.json").read_text())["sha256"] for name in "ab"]
+    assert sums[0] == sums[1]
+
+
+def test_texts_grow_from_short_ones_with_a_solution_to_the_recipes_mix():
+    recipe = Recipe(steps=1000, drill_steps=100, operations=10)
+    first, longest = mix_at(100, recipe)
+    assert (first.open_book_share, first.answer_share, first.copy_words, longest) == (0.95, 0.0, 1.0, 2)
+    middle, longest = mix_at(250, recipe)
+    assert 2 < longest < 11
+    assert 0 < middle.answer_share < recipe.answer_share
+    last, longest = mix_at(400, recipe)
+    assert last.model_dump() == pytest.approx(recipe.model_dump())
+    assert longest == 11
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_shipped_weights_are_those_of_their_recipe_file(name):
+    path = ASSETS / name
+    stored = json.loads((path / "recipe.json").read_text())
+    assert hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest() == stored["sha256"]
+    made_of = {"corpus": CORPUS_VERSION, "modulus": MODULUS, "sha256": stored["sha256"]}
+    assert stored == {**RECIPES[name].model_dump(), **made_of}
+
+
+def accuracy(path):
+    torch.manual_seed(0)
+    model, tokenizer, task = load_model(ModelConfig(path=path)).eval(), load_tokenizer(path), ArithmeticTask()
+    examples = task.suites()["chain"]
+    texts = sample(
+        model, tokenizer, [each.prompt for each in examples], max_new_tokens=task.max_completion_tokens
+    ).texts
+    assert not any("reference" in text for text in texts)
+    return sum(task.verify(text, each.answer).correct for text, each in zip(texts, examples, strict=True)) / len(texts)
+
+
+def test_opds_teacher_is_better_than_the_base():
+    assert accuracy("micro-teacher") > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_base_rebuilt_from_its_seed_is_as_good_as_the_shipped_one(tmp_path):
+    pretrain(RECIPES["micro-base"], tmp_path / "base")
+    assert accuracy(str(tmp_path / "base")) == pytest.approx(accuracy("micro-base"), abs=0.1)
