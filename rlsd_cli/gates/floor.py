@@ -31,7 +31,7 @@ class Floor:
 
 @torch.no_grad()
 def measure_floor(
-    model: Any, tokenizer: Any, task: ArithmeticTask, *, questions: int, references: int = 16, seed: int = 0
+    model: Any, tokenizer: Any, task: ArithmeticTask, *, questions: int, references: int = 32, seed: int = 0
 ) -> Floor:
     """Score the student's completions under several right solutions, equally probable, each in words of its own.
 

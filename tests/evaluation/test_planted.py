@@ -90,9 +90,7 @@ def placed(base, reference):
     # 14 of 31 tokens lie in the window, 10 of 31 where the last step is wrong.
     assert 10 / 31 < stored["chance"] < 14 / 31
     assert 0 < clipped < 0.6
-    return Placement(
-        np.array(stored["counts"]), stored["chance"], stored["chance_same_step"], stored["on_first_token"]
-    )
+    return Placement(np.array(stored["counts"]), stored["chance"], stored["chance_same_step"], stored["on_first_token"])
 
 
 def test_with_a_solution_the_heaviest_blame_lies_near_the_planted_step_more_often_than_by_chance(base):
