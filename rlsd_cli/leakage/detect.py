@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rlsd_cli.leakage.early import EARLY_RULE, early_answer
-from rlsd_cli.leakage.normalise import PARAGRAPH, normalise
-from rlsd_cli.leakage.rules import Rule, load_rules
+from rlsd_cli.leakage.normalise import PARAGRAPH, cleaned, normalise
+from rlsd_cli.leakage.rules import REACH, Excuse, Near, Pack, Rule, RuleSet, load_rules
 
-REACH = 90  # a match begins at most this many characters before the end of an anchor
-SENTENCE = 160  # longest stretch of a sentence that is searched for a negation or an ordinary use
+SENTENCE = 160  # longest stretch of a sentence that is searched for a negation, a hedge or an ordinary use
 NEARBY = 240  # how far back an ordinary thing may have been introduced
+FRAME = 60  # characters before a match that are searched for what has to stand before it
+MARKERS = 2  # frequent words of a language that a text needs for its rules to be tried
+DISMISSALS = ("prompt", "negation", "speculation", "ordinary")
 _WORD_START = re.compile(r"\b\w")
-_STOPS = (". ", "! ", "? ", "; ", ": ", PARAGRAPH)
+_WESTERN_STOPS = (". ", "! ", "? ", "; ", ": ", PARAGRAPH)
+_HAN_STOPS = (PARAGRAPH, "。", "!", "?", ";")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,16 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A hit and why it does not count: '' (it counts), 'prompt', 'negation' or 'ordinary'."""
+    """A hit and why it does not count: '' (it counts) or one of `DISMISSALS`; ``apart``: never part of the rate."""
 
     hit: Hit
     dismissed: str
+    apart: bool = False
 
 
-def find_mentions(completion: str, prompt: str = "", answer: str | None = None) -> list[Hit]:
+def find_mentions(
+    completion: str, prompt: str = "", answer: str | None = None, rules: RuleSet | None = None
+) -> list[Hit]:
     """Return the hits that count, by their place in ``completion``.
 
     Args:
@@ -48,8 +56,10 @@ def find_mentions(completion: str, prompt: str = "", answer: str | None = None) 
         prompt: What the model saw. A mention that it explains is not a hit.
         answer: The gold answer. If given, a hit of the rule `EARLY_RULE` marks an
             answer asserted before any step derives it; it is no mention.
+        rules: The rules; None: those of the package.
     """
-    hits = [finding.hit for finding in examine(completion, prompt) if not finding.dismissed]
+    found = examine(completion, prompt, rules)
+    hits = [finding.hit for finding in found if not finding.dismissed and not finding.apart]
     if answer:
         span = early_answer(completion, answer, prompt)
         if span:
@@ -60,45 +70,73 @@ def find_mentions(completion: str, prompt: str = "", answer: str | None = None) 
 
 def leaks(completion: str, prompt: str = "") -> bool:
     """Tell whether ``completion`` mentions a reference that ``prompt`` does not explain (phrase rules only)."""
-    return any(not finding.dismissed for finding in examine(completion, prompt))
+    return any(not finding.dismissed and not finding.apart for finding in examine(completion, prompt))
 
 
-def examine(completion: str, prompt: str = "") -> list[Finding]:
+def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> list[Finding]:
     """Return every match of a phrase rule, also those that do not count, without overlaps.
 
     Time is linear in the length of the text: a pattern is tried once at each word
     near an anchor, and every repetition in it is bounded.
     """
-    ruleset = load_rules()
-    text = normalise(completion)
-    spans = {
-        (start, -match.end(), rank)
-        for rank, rule in enumerate(ruleset.rules)
-        for near in rule.near
-        for start in starts(text, near.anchors)
-        if (match := near.pattern.match(text, start))
-    }
+    ruleset = rules or load_rules()
+    clean = cleaned(completion)
+    text = clean.text
+    spans: list[tuple[int, int, int, int, int]] = []
+    for number, pack in enumerate(ruleset.packs):
+        if pack.markers and sum(marker in text for marker in pack.markers) < MARKERS:
+            continue
+        for rank, rule in enumerate(pack.rules):
+            for index, near in enumerate(rule.near):
+                spans += [(start, -end, number, rank, index) for start, end in matches(text, near, pack.joined)]
     if not spans:
         return []
-    clean_prompt = normalise(prompt)
-    explained: dict[int, bool] = {}  # by rule, asked once: there may be many hits, and the prompt may be long
+    excused = excuses(prompt, ruleset)
     findings = []
     covered = 0
-    for start, negative_end, rank in sorted(spans):
+    for start, negative_end, number, rank, index in sorted(spans):
         end = -negative_end
         if start < covered:
             continue
         covered = end
-        rule = ruleset.rules[rank]
-        if rank not in explained:
-            explained[rank] = bool(rule.explained.search(clean_prompt))
-        why = "prompt" if explained[rank] else dismissal(text, start, end, rule)
-        findings.append(Finding(Hit(rule.name, start, end, completion[start:end]), why))
+        pack = ruleset.packs[number]
+        rule = pack.rules[rank]
+        why = "prompt" if explained(text, start, end, excused.get(rule.name, ())) else ""
+        why = why or dismissal(text, start, end, rule, rule.near[index], pack)
+        if rule.apart and not why and shown(text[start:end], prompt):
+            why = "prompt"
+        raw_start, raw_end = clean.span(start, end)
+        hit = Hit(rule.name, raw_start, raw_end, completion[raw_start:raw_end])
+        findings.append(Finding(hit, why, rule.apart))
     return findings
 
 
-def starts(text: str, anchors: tuple[str, ...]) -> list[int]:
-    """Return the places in ``text`` where a word begins within `REACH` before the end of an anchor, each once."""
+def matches(text: str, near: Near, joined: bool = False) -> list[tuple[int, int]]:
+    """Return the spans of a pattern in normalised text, with what has to stand around them."""
+    found = []
+    for start in starts(text, near.anchors, near.reach, joined):
+        match = near.pattern.match(text, start)
+        if match is None:
+            continue
+        end = match.end()
+        if near.before or near.after:
+            behind = near.after.match(text, end) if near.after else None
+            if behind is None and not (near.before and near.before.search(text, max(0, start - FRAME), start)):
+                continue
+            end = behind.end() if behind else end
+        found.append((start, end))
+    return found
+
+
+def starts(text: str, anchors: tuple[str, ...], reach: int = REACH, joined: bool = False) -> list[int]:
+    """Return the places in ``text`` where a word begins within ``reach`` before the end of an anchor, each once.
+
+    Args:
+        text: Normalised text.
+        anchors: Plain strings.
+        reach: Characters before the end of an anchor.
+        joined: The language writes without spaces: every place counts as a beginning.
+    """
     ends = []
     for anchor in anchors:
         place = text.find(anchor)
@@ -108,34 +146,114 @@ def starts(text: str, anchors: tuple[str, ...]) -> list[int]:
     words: list[int] = []
     seen = 0
     for end in sorted(ends):
-        words += [match.start() for match in _WORD_START.finditer(text, max(seen, end - REACH), end)]
-        seen = end
+        low = max(seen, end - reach)
+        words += range(low, end) if joined else [m.start() for m in _WORD_START.finditer(text, low, end)]
+        seen = max(seen, end)
     return words
 
 
-def dismissal(text: str, start: int, end: int, rule: Rule) -> str:
-    """Say why the text around a match keeps it from counting: 'negation', 'ordinary', or '' if nothing does.
+@lru_cache(maxsize=4096)
+def _excuses(prompt: str, ruleset_id: int) -> dict[str, tuple[tuple[Excuse, tuple[str, ...]], ...]]:
+    text = normalise(prompt)
+    found: dict[str, list[tuple[Excuse, tuple[str, ...]]]] = {}
+    for pack in _RULESETS[ruleset_id].packs:
+        for rule in pack.rules:
+            if rule.prompt_words and not any(word in text for word in rule.prompt_words):
+                continue
+            for excuse in rule.excuses:
+                if excuse.same:
+                    values = tuple({match.group(1).strip(" .,$") for match in excuse.pattern.finditer(text)})
+                    if values:
+                        found.setdefault(rule.name, []).append((excuse, values))
+                elif excuse.pattern.search(text):
+                    found.setdefault(rule.name, []).append((excuse, ()))
+    return {name: tuple(entries) for name, entries in found.items()}
+
+
+_RULESETS: dict[int, RuleSet] = {}  # keeps a set of rules alive as long as cached excuses name it
+
+
+def excuses(prompt: str, rules: RuleSet | None = None) -> dict[str, tuple[tuple[Excuse, tuple[str, ...]], ...]]:
+    """Return by rule the excuses that a prompt has for it, and the values of those that ask for the same value."""
+    if not prompt:
+        return {}
+    ruleset = rules or load_rules()
+    _RULESETS[id(ruleset)] = ruleset
+    return _excuses(prompt, id(ruleset))
+
+
+def switched_off(prompt: str, rules: RuleSet | None = None) -> list[str]:
+    """Return the rules that a prompt switches off altogether: by an excuse that asks for nothing in the completion."""
+    found = excuses(prompt, rules)
+    return [name for name, entries in found.items() if any(not e.near and not e.same for e, _ in entries)]
+
+
+def explained(text: str, start: int, end: int, entries: tuple[tuple[Excuse, tuple[str, ...]], ...]) -> bool:
+    """Tell whether an excuse of the prompt holds for the match ``text[start:end]``."""
+    if not entries:
+        return False
+    low, high = sentence(text, start, end)
+    for excuse, values in entries:
+        if excuse.near and not excuse.near.search(text, low, high):
+            continue
+        if excuse.same and not any(value in text[low:high] for value in values):
+            continue
+        return True
+    return False
+
+
+def shown(span: str, prompt: str) -> bool:
+    """Tell whether a prompt shows every number of a span; where there is none, the span needs no prompt."""
+    numbers = _NUMBER.findall(span)
+    there = set(_NUMBER.findall(prompt))
+    return bool(numbers) and all(number in there for number in numbers)
+
+
+def dismissal(text: str, start: int, end: int, rule: Rule, near: Near, pack: Pack) -> str:
+    """Say why the text around a match keeps it from counting: one of `DISMISSALS` but 'prompt', or ''.
 
     Args:
         text: The whole normalised completion.
         start: First character of the match.
         end: One past its last.
         rule: The rule that matched.
+        near: The group of its patterns that matched.
+        pack: The language.
     """
-    ruleset = load_rules()
-    low, high = sentence(text, start, end)
-    if ruleset.negated_before.search(text, low, start) or ruleset.negated_after.match(text, end, high):
-        return "negation"
-    if rule.ordinary and rule.ordinary.search(text, low, high):
+    low, high = sentence(text, start, end, pack.joined)
+    if not near.firm:
+        if pack.negated_before and pack.negated_before.search(text, low, start):
+            return "negation"
+        if pack.negated_after and pack.negated_after.match(text, end, high):
+            return "negation"
+        if hedged(text, low, start, end, high, pack):
+            return "speculation"
+        if pack.generic and pack.generic.search(text, low, start):
+            return "ordinary"
+    if any(ordinary and ordinary.search(text, low, high) for ordinary in (rule.ordinary, near.ordinary)):
         return "ordinary"
-    if rule.introduced and rule.introduced.search(text, max(0, start - NEARBY), start):
-        return "ordinary"
+    for introduced in (rule.introduced, near.introduced):
+        if introduced and introduced.search(text, max(0, start - NEARBY), start):
+            return "ordinary"
     return ""
 
 
-def sentence(text: str, start: int, end: int) -> tuple[int, int]:
+def hedged(text: str, low: int, start: int, end: int, high: int, pack: Pack) -> bool:
+    """Tell whether a match is speculation: a hedge in its clause before it, or right behind it."""
+    if pack.hedged_after and pack.hedged_after.match(text, end, high):
+        return True
+    if pack.hedged_before is None:
+        return False
+    last = None
+    for last in pack.hedged_before.finditer(text, low, end):
+        pass
+    return last is not None and not (pack.hedge_ends and pack.hedge_ends.search(text, last.end(), start))
+
+
+def sentence(text: str, start: int, end: int, joined: bool = False) -> tuple[int, int]:
     """Return the bounds of the sentence around ``text[start:end]``, at most `SENTENCE` characters either way."""
+    stops = _HAN_STOPS if joined else _WESTERN_STOPS
     floor, ceiling = max(0, start - SENTENCE), min(len(text), end + SENTENCE)
-    low = max(text.rfind(stop, floor, start) for stop in _STOPS)
-    ends = [place for stop in _STOPS if (place := text.find(stop, end, ceiling)) >= 0]
+    low = max(text.rfind(stop, floor, start) for stop in stops)
+    ends = [place for stop in stops if (place := text.find(stop, end, ceiling)) >= 0]
     return (low + 1 if low >= 0 else floor), min(ends, default=ceiling)
