@@ -24,6 +24,7 @@ DISMISSALS = ("prompt", "negation", "speculation", "ordinary")
 _WORD_START = re.compile(r"\b\w")
 _WESTERN_STOPS = (". ", "! ", "? ", "; ", ": ", PARAGRAPH)
 _HAN_STOPS = (PARAGRAPH, "。", "!", "?", ";")
+_ARTICLE = re.compile(r"^(?:el|la|los|las|der|die|das|dem|den|des|le|les|l'|ce|cette|du|die|im) ?(?=\w)")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -82,19 +83,21 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
     ruleset = rules or load_rules()
     clean = cleaned(completion)
     text = clean.text
-    spans: list[tuple[int, int, int, int, int]] = []
+    spans: list[tuple[int, int, int, int, int, int]] = []
     for number, pack in enumerate(ruleset.packs):
         if pack.markers and sum(marker in text for marker in pack.markers) < MARKERS:
             continue
         for rank, rule in enumerate(pack.rules):
             for index, near in enumerate(rule.near):
-                spans += [(start, -end, number, rank, index) for start, end in matches(text, near, pack.joined)]
+                spans += [
+                    (start, -end, number, rank, index, named) for start, named, end in matches(text, near, pack.joined)
+                ]
     if not spans:
         return []
     excused = excuses(prompt, ruleset)
     findings = []
     covered = 0
-    for start, negative_end, number, rank, index in sorted(spans):
+    for start, negative_end, number, rank, index, named in sorted(spans):
         end = -negative_end
         if start < covered:
             continue
@@ -102,6 +105,8 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
         pack = ruleset.packs[number]
         rule = pack.rules[rank]
         why = "prompt" if explained(text, start, end, excused.get(rule.name, ())) else ""
+        if not why and rule.like and prompt and _ARTICLE.sub("", text[start:named]).strip() in normalise(prompt):
+            why = "prompt"
         why = why or dismissal(text, start, end, rule, rule.near[index], pack)
         if rule.apart and not why and shown(text[start:end], prompt):
             why = "prompt"
@@ -111,20 +116,23 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
     return findings
 
 
-def matches(text: str, near: Near, joined: bool = False) -> list[tuple[int, int]]:
-    """Return the spans of a pattern in normalised text, with what has to stand around them."""
+def matches(text: str, near: Near, joined: bool = False) -> list[tuple[int, int, int]]:
+    """Return (start, end of what the pattern names, end) for each match in normalised text.
+
+    The end includes what has to stand behind the pattern.
+    """
     found = []
     for start in starts(text, near.anchors, near.reach, joined):
         match = near.pattern.match(text, start)
         if match is None:
             continue
-        end = match.end()
+        named = end = match.end()
         if near.before or near.after:
             behind = near.after.match(text, end) if near.after else None
             if behind is None and not (near.before and near.before.search(text, max(0, start - FRAME), start)):
                 continue
             end = behind.end() if behind else end
-        found.append((start, end))
+        found.append((start, named, end))
     return found
 
 

@@ -71,6 +71,7 @@ class Rule:
     excuses: tuple[Excuse, ...]
     prompt_words: tuple[str, ...]  # plain strings, one of which every excuse needs in the prompt; none: always looked at
     apart: bool = False
+    like: bool = False  # a prompt that has the very words of the match explains it
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ def _rule(name: str, entry: dict[str, Any], words: dict[str, str]) -> Rule:
         excuses=tuple(_excuse(excuse, words) for excuse in entry.get("explained", ())),
         prompt_words=tuple(entry.get("prompt_words", ())),
         apart=bool(entry.get("apart", False)),
+        like=bool(entry.get("like", False)),
     )
 
 
