@@ -14,14 +14,14 @@ from functools import lru_cache
 
 from rlsd_cli.leakage.early import EARLY_RULE, early_answer
 from rlsd_cli.leakage.normalise import PARAGRAPH, cleaned, normalise
-from rlsd_cli.leakage.rules import REACH, Excuse, Near, Pack, Rule, RuleSet, load_rules
+from rlsd_cli.leakage.places import Places, Stems
+from rlsd_cli.leakage.rules import Excuse, Near, Pack, Rule, RuleSet, load_rules
 
 SENTENCE = 160  # longest stretch of a sentence that is searched for a negation, a hedge or an ordinary use
 NEARBY = 240  # how far back an ordinary thing may have been introduced
 FRAME = 60  # characters before a match that are searched for what has to stand before it
 MARKERS = 2  # frequent words of a language that a text needs for its rules to be tried
 DISMISSALS = ("prompt", "negation", "speculation", "ordinary")
-_WORD_START = re.compile(r"\b\w")
 _WESTERN_STOPS = (". ", "! ", "? ", "; ", ": ", PARAGRAPH)
 _HAN_STOPS = (PARAGRAPH, "。", "!", "?", ";")
 _ARTICLE = re.compile(r"^(?:el|la|los|las|der|die|das|dem|den|des|le|les|l'|ce|cette|du|die|im) ?(?=\w)")
@@ -84,13 +84,14 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
     clean = cleaned(completion)
     text = clean.text
     spans: list[tuple[int, int, int, int, int, int]] = []
+    places = Places(text, _stems(ruleset))
     for number, pack in enumerate(ruleset.packs):
-        if pack.markers and sum(marker in text for marker in pack.markers) < MARKERS:
+        if not speaks(places, pack):
             continue
         for rank, rule in enumerate(pack.rules):
             for index, near in enumerate(rule.near):
                 spans += [
-                    (start, -end, number, rank, index, named) for start, named, end in matches(text, near, pack.joined)
+                    (start, -end, number, rank, index, named) for start, named, end in matches(places, near, pack.joined)
                 ]
     if not spans:
         return []
@@ -116,13 +117,32 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
     return findings
 
 
-def matches(text: str, near: Near, joined: bool = False) -> list[tuple[int, int, int]]:
+def speaks(places: Places, pack: Pack) -> bool:
+    """Tell whether a text may be in the language of a pack: it has a few of its most frequent words."""
+    if not pack.markers:
+        return True
+    if pack.joined:
+        return not places.text.isascii() and sum(marker in places.text for marker in pack.markers) >= MARKERS
+    return sum(marker in places.words for marker in pack.markers) >= MARKERS
+
+
+def _stems(ruleset: RuleSet) -> Stems:
+    if id(ruleset) not in _STEMS:
+        _STEMS[id(ruleset)] = (ruleset, Stems(ruleset))
+    return _STEMS[id(ruleset)][1]
+
+
+_STEMS: dict[int, tuple[RuleSet, Stems]] = {}  # keeps a set of rules alive as long as it is named here
+
+
+def matches(places: Places, near: Near, joined: bool = False) -> list[tuple[int, int, int]]:
     """Return (start, end of what the pattern names, end) for each match in normalised text.
 
     The end includes what has to stand behind the pattern.
     """
     found = []
-    for start in starts(text, near.anchors, near.reach, joined):
+    text = places.text
+    for start in places.starts(near.anchors, near.reach, joined):
         match = near.pattern.match(text, start)
         if match is None:
             continue
@@ -134,30 +154,6 @@ def matches(text: str, near: Near, joined: bool = False) -> list[tuple[int, int,
             end = behind.end() if behind else end
         found.append((start, named, end))
     return found
-
-
-def starts(text: str, anchors: tuple[str, ...], reach: int = REACH, joined: bool = False) -> list[int]:
-    """Return the places in ``text`` where a word begins within ``reach`` before the end of an anchor, each once.
-
-    Args:
-        text: Normalised text.
-        anchors: Plain strings.
-        reach: Characters before the end of an anchor.
-        joined: The language writes without spaces: every place counts as a beginning.
-    """
-    ends = []
-    for anchor in anchors:
-        place = text.find(anchor)
-        while place >= 0:
-            ends.append(place + len(anchor))
-            place = text.find(anchor, ends[-1])
-    words: list[int] = []
-    seen = 0
-    for end in sorted(ends):
-        low = max(seen, end - reach)
-        words += range(low, end) if joined else [m.start() for m in _WORD_START.finditer(text, low, end)]
-        seen = max(seen, end)
-    return words
 
 
 @lru_cache(maxsize=4096)

@@ -13,10 +13,12 @@ from functools import lru_cache
 from rlsd_cli.leakage.normalise import normalise
 
 EARLY_RULE = "answer_before_derivation"
+FIRST_RULE = "answer_first"
 PREAMBLE_WORDS = 6  # words in sentences before the one that asserts: "Sure, here is the answer."
 CLAUSE_WORDS = 12  # words before the assertion within its own sentence: "Since we need to show that the"
 FOLLOWING_WORDS = 15  # words after it that count as a derivation where no formula does
 LONGEST_ANSWER = 200  # characters; what is longer is a solution
+OPENING = 200  # characters within which a statement that is no `answer is` may give the value
 HEAD, LEAD = 4000, 400  # characters: what is read at all, and where an early assertion can begin
 
 _GAP = "[ ]{0,24}"
@@ -35,6 +37,13 @@ _SENTENCE_END = re.compile(r"[.!?:](?= )|\x1e")
 _GOES_ON = re.compile(
     rf"\w|[.,]\d|{_GAP}(?:[-+*/^=<>×·÷]|(?:cdot|times|divided|more|less|plus|minus|over|pmod|frac|sqrt|pi)\b)"
 )
+# A statement that gives a value, its verb at most three words before it; or the value opens the sentence.
+_STATES = re.compile(
+    r"(?:\b(?:is|are|was|were|be|equals?|it's|that's|gets?|got|received|receives|has|have|gives|comes? to|makes?|costs?"
+    r"|needs?|totals?|show|find|obtain|amounts to|turns out)\b|=)(?:[ ]{1,24}[\w$'-]{1,14}){0,3}[ ]{0,24}$"
+)
+_OPENS = re.compile(r"(?:^|[.!?:\x1e>])(?:[ ]{0,24}(?:so|well|okay|ok|ah|clearly|obviously)\b,?)?[ ]{0,24}$")
+_VERB_AFTER = re.compile(r"[ ]{1,24}(?:[\w$%]{1,14}[ ]{1,24}){0,2}(?:is|are|it|was|were|must|will|would|in total|altogether)\b|[ ]{0,24}[.!]")
 _WORD = re.compile(r"\w+")
 _STYLE = re.compile(r"\\(?:text|mathrm|left|right|displaystyle)(?![a-z])|\\[,;! ]")
 
@@ -101,3 +110,25 @@ def early_answer(completion: str, answer: str, prompt: str = "") -> tuple[int, i
     if not _STEP.search(rest) and len(_WORD.findall(rest)) < FOLLOWING_WORDS:
         return None
     return match.start(), value.end()
+
+
+def answer_first(completion: str, answer: str, prompt: str = "") -> tuple[int, int] | None:
+    """Return the span of a gold answer that the opening states in other words than `answer is`, or None.
+
+    "It's $12." or "We will show that the sum equals 2500", with the derivation
+    behind it. The arguments are those of `early_answer`.
+    """
+    if not hidden(answer, prompt):
+        return None
+    text = normalise(completion[:HEAD])
+    if len(text) != len(completion[:HEAD]):
+        return None  # marks inside words: rare, and the span would be wrong
+    match = value_pattern(plain(answer)).search(text, 0, OPENING)
+    if match is None or _GOES_ON.match(text, match.end()):
+        return None
+    lead, rest = text[: match.start()], text[match.end() :]
+    asserted = _ASSERTION.search(lead)
+    if asserted or _STEP.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead):
+        return None
+    stated = _STATES.search(lead) or (_OPENS.search(lead) and _VERB_AFTER.match(rest))
+    return match.span() if stated and _STEP.search(rest) else None
