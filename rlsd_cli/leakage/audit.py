@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rlsd_cli.errors import UserError
-from rlsd_cli.leakage.detect import Finding, Hit, examine
-from rlsd_cli.leakage.early import EARLY_RULE, early_answer, hidden
+from rlsd_cli.leakage.detect import Finding, Hit, examine, switched_off
+from rlsd_cli.leakage.early import EARLY_RULE, FIRST_RULE, answer_first, early_answer, hidden
 from rlsd_cli.leakage.hits import Excerpts, HitsFile, Sample, record
 from rlsd_cli.leakage.inputs import Completion, Repeated, Source, Unreadable, run_source
+from rlsd_cli.leakage.judge import Judge
+from rlsd_cli.leakage.language import language_of
 from rlsd_cli.leakage.page import render
-from rlsd_cli.leakage.rules import load_rules
+from rlsd_cli.leakage.rules import RuleSet, load_rules
 from rlsd_cli.leakage.tally import Tally
 from rlsd_cli.runs.directory import write_json, write_text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+APART = (EARLY_RULE, FIRST_RULE)
+EMPTY_SHARE = 0.5  # with more empty completions than this, text was expected and is not there
 DISMISSED_SHOWN = 5  # matches that did not count which a report shows, per reason
 
 
@@ -28,6 +32,9 @@ class Options:
     shown: int = 1000  # completions with hits on the page
     judge: str | None = None  # a causal language model that gives a second opinion
     judge_limit: int = 200  # completions it judges: that many with a mention, that many without
+    rules: RuleSet = field(default_factory=load_rules)
+    include: tuple[str, ...] = ()  # rules apart from the rate that are to be in it
+    calibration: dict[str, Any] | None = None  # what is known of the rules on this text (calibrate.py, labels.py)
     progress: Callable[[int], None] | None = None  # told the number of completions read, now and then
 
 
@@ -37,7 +44,7 @@ class Kept:
 
     with_hits: Sample
     without: Sample
-    excerpts: Excerpts = field(default_factory=Excerpts)
+    excerpts: Excerpts
     dismissed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, completion: Completion, found: list[Finding], hits: list[Hit], early: list[Hit]) -> None:
@@ -48,7 +55,7 @@ class Kept:
         if not hits:
             self.without.add(completion, [])
         for finding in found:
-            if finding.dismissed:
+            if finding.dismissed and not finding.apart:
                 shown = self.dismissed.setdefault(finding.dismissed, [])
                 if len(shown) < DISMISSED_SHOWN:
                     shown.append(record(completion, finding.hit))
@@ -63,14 +70,16 @@ def audit(source: Source, output: Path, options: Options | None = None) -> dict[
         UserError: There is nothing to audit, the output can't be written, or the judge can't be loaded.
     """
     options = options or Options()
-    tally = Tally()
+    tally = Tally(options.rules.families, options.include)
+    judge = Judge(options.judge) if options.judge else None  # first of all: a model that can't be had costs no reading
     judged = options.judge_limit if options.judge else 0
-    kept = Kept(Sample(max(options.shown, judged)), Sample(judged))
+    weights = {name: rule.weight for name, rule in options.rules.families.items()}
+    kept = Kept(Sample(max(options.shown, judged)), Sample(judged), Excerpts(weights))
     try:
         with HitsFile(output / "hits.parquet") as file:
             for item in source.read():
                 if isinstance(item, Completion):
-                    count(item, tally, kept, file)
+                    count(item, tally, kept, file, options)
                     if options.progress and tally.total % 500 == 0:
                         options.progress(tally.total)
                 elif isinstance(item, Unreadable):
@@ -78,7 +87,7 @@ def audit(source: Source, output: Path, options: Options | None = None) -> dict[
                 else:
                     tally.repeated += isinstance(item, Repeated)
             refuse_nothing(source, tally)
-        report = assemble(source, tally, kept, options)
+        report = assemble(source, tally, kept, options, judge)
         write_json(output / "report.json", report)
         write_text(output / "report.html", render(report, kept.with_hits.items(options.shown)))
     except OSError as error:
@@ -86,17 +95,37 @@ def audit(source: Source, output: Path, options: Options | None = None) -> dict[
     return report
 
 
-def count(item: Completion, tally: Tally, kept: Kept, file: HitsFile) -> None:
+def count(item: Completion, tally: Tally, kept: Kept, file: HitsFile, options: Options) -> None:
     """Examine one completion and enter it everywhere."""
-    found = examine(item.text, item.prompt)
-    hits = [finding.hit for finding in found if not finding.dismissed]
-    early: list[Hit] = []
-    can_tell = bool(item.answer) and hidden(item.answer, item.prompt)
-    if can_tell and (span := early_answer(item.text, item.answer, item.prompt)):
-        early.append(Hit(EARLY_RULE, *span, item.text[slice(*span)]))
-    tally.add(item, hits, (f.dismissed for f in found if f.dismissed), bool(early) if can_tell else None)
-    file.add(item, hits + early)
-    kept.add(item, found, hits, early)
+    found = [
+        replace(finding, apart=finding.apart and finding.hit.rule not in options.include)
+        for finding in examine(item.text, item.prompt, options.rules)
+    ]
+    hits = [finding.hit for finding in found if not finding.dismissed and not finding.apart]
+    apart = [finding.hit for finding in found if not finding.dismissed and finding.apart]
+    early: dict[str, bool] | None = None
+    if item.answer and hidden(item.answer, item.prompt):
+        spans = {
+            EARLY_RULE: early_answer(item.text, item.answer, item.prompt),
+            FIRST_RULE: answer_first(item.text, item.answer, item.prompt),
+        }
+        apart += [Hit(rule, *span, item.text[slice(*span)]) for rule, span in spans.items() if span]
+        early = {rule: span is not None for rule, span in spans.items()}
+    dismissed = (finding.dismissed for finding in found if finding.dismissed and not finding.apart)
+    tally.add(item, hits, dismissed, early, (hit.rule for hit in apart if hit.rule not in APART))
+    tally.switched_off.update(switched_off(item.prompt, options.rules))
+    tally.languages[language_of(item.text)] += 1
+    file.add(item, hits + apart)
+    kept.add(item, found, hits, apart)
+
+
+def missing_text(report: dict[str, Any]) -> str:
+    """Say what text was expected and is not there; '' where all is."""
+    if report["unreadable"]["count"]:
+        return f"{report['unreadable']['count']} rows could not be read"
+    if report["empty"] > EMPTY_SHARE * report["n"]:
+        return f"{report['empty']} of {report['n']} completions have no text"
+    return ""
 
 
 def refuse_nothing(source: Source, tally: Tally) -> None:
@@ -116,22 +145,20 @@ def refuse_nothing(source: Source, tally: Tally) -> None:
     raise UserError(f"{source.name} holds no completions: it is empty.")
 
 
-def assemble(source: Source, tally: Tally, kept: Kept, options: Options) -> dict[str, Any]:
+def assemble(source: Source, tally: Tally, kept: Kept, options: Options, judge: Judge | None) -> dict[str, Any]:
     """Return report.json (docs/leakage-audit.md lists its fields)."""
-    judge = None
-    if options.judge:
-        from rlsd_cli.leakage.judge import second_opinion
-
-        mentions = [(c, hits) for c, hits in kept.with_hits.items() if any(hit.rule != EARLY_RULE for hit in hits)]
-        judge = second_opinion(options.judge, mentions[: options.judge_limit], kept.without.items())
-    rules = load_rules()
+    second = None
+    if judge:
+        counting = tally.completions.keys()
+        mentions = [(c, hits) for c, hits in kept.with_hits.items() if any(hit.rule in counting for hit in hits)]
+        second = judge.opinion(mentions[: options.judge_limit], kept.without.items())
     return {
         "schema_version": SCHEMA_VERSION,
-        "rules_version": rules.version,
-        "detector": rules.measured,
+        "rules_version": options.rules.version,
+        "calibration": options.calibration,
         "input": {"kind": source.kind, "name": source.name, "files": source.files},
         **tally.report(),
-        "judge": judge,
+        "judge": second,
         "excerpts": kept.excerpts.items(),
         "dismissed_examples": [
             {"reason": reason, **row} for reason in sorted(kept.dismissed) for row in kept.dismissed[reason]

@@ -12,7 +12,6 @@ from typing import Any
 
 from rlsd_cli.leakage.detect import Hit
 from rlsd_cli.leakage.inputs import Completion
-from rlsd_cli.leakage.rules import load_rules
 
 CONTEXT = 100  # characters of the completion shown on either side of a hit
 ROW_GROUP = 2000  # hits in memory before they are written
@@ -121,16 +120,16 @@ class Sample:
 class Excerpts:
     """The most telling hits: specific rules first, then those with the gold answer right behind; `PER_RULE` of each."""
 
+    weights: dict[str, int]  # by rule
     _best: dict[str, list[tuple[int, int, dict[str, Any]]]] = field(default_factory=dict)
     _seen: int = 0
 
     def add(self, completion: Completion, hits: list[Hit]) -> None:
         """Offer the hits of a completion: the most telling of each rule. The first of equally telling ones stays."""
-        weights = {rule.name: rule.weight for rule in load_rules().rules}
         offered: dict[str, tuple[int, Hit]] = {}
         for hit in hits:
             behind = completion.text[hit.end : hit.end + NEAR_ANSWER]
-            telling = weights[hit.rule] + 2 * bool(completion.answer and completion.answer in behind)
+            telling = self.weights.get(hit.rule, 1) + 2 * bool(completion.answer and completion.answer in behind)
             if hit.rule not in offered or telling > offered[hit.rule][0]:
                 offered[hit.rule] = telling, hit
         for rule, (telling, hit) in offered.items():

@@ -96,10 +96,9 @@ class Pack:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """All rules. ``measured`` is how they did on labelled passages that were held apart (docs/leakage-audit.md)."""
+    """All rules, a pack per language."""
 
     version: int
-    measured: dict[str, Any]
     packs: tuple[Pack, ...]
 
     @property
@@ -197,7 +196,7 @@ def load_rules() -> RuleSet:
     english = _load("rules.yaml")
     packs = [make_pack(english, "en")]
     packs += [make_pack(_load(f"languages/{language}.yaml"), language) for language in LANGUAGES]
-    return RuleSet(english["version"], english["measured"], tuple(packs))
+    return RuleSet(english["version"], tuple(packs))
 
 
 def own_rules(path: Path) -> Pack:

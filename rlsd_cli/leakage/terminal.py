@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from rlsd_cli.leakage.remarks import remarks
 from rlsd_cli.leakage.score import Score
 from rlsd_cli.leakage.selfcheck import Recovery
 from rlsd_cli.statistics import Interval
@@ -98,31 +99,6 @@ def print_excerpts(console: Console, excerpts: list[dict[str, Any]]) -> None:
 def flat(text: str) -> str:
     """Return ``text`` in one line, without control characters that a terminal would obey."""
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def remarks(report: dict[str, Any]) -> Iterable[str]:
-    """Yield what a reader must know beside the rates."""
-    dismissed = report["dismissed"]
-    if sum(dismissed.values()):
-        yield "matches that did not count: " + ", ".join(f"{count} by {reason}" for reason, count in dismissed.items())
-    bad = report["unreadable"]
-    if bad["count"]:
-        first = bad["rows"][0]
-        yield (
-            f"{bad['count']} unreadable rows are not in these numbers (first: {first['source']}, row {first['row']}: "
-            f"{flat(first['reason'])}; report.json names them)"
-        )
-    if report["repeated"]:
-        yield f"{report['repeated']} rows repeat the same responses under another lm-eval filter and were read once"
-    if report["judge"]:
-        judge = report["judge"]
-        yes = {kind: f"{judge[kind]['yes']} of {judge[kind]['judged']}" for kind in ("mentions", "others")}
-        yield f"judge {judge['model']}: yes to {yes['mentions']} with mentions and to {yes['others']} without"
-    detector = report["detector"]
-    yield (
-        f"detector on {detector['passages']} labelled passages held apart: precision {detector['precision']}, "
-        f"recall {detector['recall']}"
-    )
 
 
 def print_comparison(console: Console, result: dict[str, Any]) -> None:

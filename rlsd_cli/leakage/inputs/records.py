@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rlsd_cli.leakage.inputs.messages import asked, is_conversation, said, text_of
 from rlsd_cli.records import RowError, is_missing
 
 
@@ -47,26 +48,28 @@ def writable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def completions_of(value: Any) -> list[str]:
-    """Return the completions that a value holds: a text, chat messages, or a list of texts.
+def completions_of(value: Any) -> list[tuple[str, str]]:
+    """Return the completions that a value holds, each with what the model was shown in the same value.
 
-    Of chat messages (TRL's conversational logs), what the assistant said counts.
+    A text, chat messages, a list of texts, or a list of conversations. Of messages,
+    what the assistant said counts (messages.py).
 
     Raises:
         RowError: The value holds no text.
     """
     if isinstance(value, str):
-        return [value]
-    if not isinstance(value, str) and is_missing(value):
+        return [(value, "")]
+    if is_missing(value):
         raise RowError("the completion is empty (null)")
     if isinstance(value, dict):
-        return [message_text(value)]
+        return [(said([value]), "")]
     if isinstance(value, list) and value:
         if all(isinstance(item, str) for item in value):
-            return list(value)
-        if all(isinstance(item, dict) for item in value):
-            said = [message_text(item) for item in value if item.get("role", "assistant") == "assistant"]
-            return ["\n".join(said)]
+            return [(item, "") for item in value]
+        if is_conversation(value):
+            return [(said(value), asked(value))]
+        if all(is_conversation(item) or isinstance(item, str) for item in value):
+            return [entry for item in value for entry in completions_of(item)]
     raise RowError("the completion is neither a text nor chat messages")
 
 
@@ -79,19 +82,10 @@ def prompt_of(value: Any) -> str:
     if not isinstance(value, str) and is_missing(value):
         return ""
     if isinstance(value, dict):
-        return message_text(value)
+        return text_of(value)
     if isinstance(value, list):
         return "\n".join(prompt_of(item) for item in value)
     return str(value)
-
-
-def message_text(message: dict[str, Any]) -> str:
-    """Return the text of a chat message: reasoning first, then content (a text, or blocks of which some are text)."""
-    content = message.get("content")
-    if isinstance(content, list):
-        content = "\n".join(str(block.get("text") or "") for block in content if isinstance(block, dict))
-    reasoning = message.get("reasoning_content") or message.get("thinking")
-    return "\n".join(str(part) for part in (reasoning, content) if part)
 
 
 def step_of(value: Any) -> int | None:

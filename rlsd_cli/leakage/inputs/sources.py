@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +14,7 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.inputs.files import read_file
 from rlsd_cli.leakage.inputs.layouts import Columns
 from rlsd_cli.leakage.inputs.records import Completion, Repeated, Unreadable
-from rlsd_cli.records import KINDS, files_in, kind_of, refuse_url
+from rlsd_cli.records import KINDS, Kind, files_in, kind_of, refuse_url
 from rlsd_cli.runs.directory import RunDir
 
 OWN_DIRECTORIES = {"leakage", "leakage-audit"}  # what an earlier audit wrote is no input
@@ -50,12 +53,43 @@ def run_source(run_dir: Path | str) -> Source:
     return Source("run", run.path.resolve().name, len(files), run.leakage_dir, read)
 
 
+def stream_source(path: Path, columns: Columns) -> Source:
+    """Return the completions of stdin (``-``) or of a pipe, whose kind is told by how it begins.
+
+    JSON lines, a JSON array, CSV with commas, parquet, and JSON lines compressed by gzip or zstd.
+    """
+
+    def read() -> Iterator[Completion | Unreadable | Repeated]:
+        with (nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb")) as opened:
+            stream = opened if isinstance(opened, io.BufferedReader) else io.BufferedReader(opened)
+            yield from read_file(stream, name, columns, alone=True, kind=kind_of_stream(stream))
+
+    name = "stdin" if str(path) in ("-", "/dev/stdin") else path.name
+    return Source("completions", name, 1, Path("leakage-audit"), read)
+
+
+def kind_of_stream(stream: io.BufferedReader) -> Kind:
+    """Tell how a stream is to be decoded by its first bytes, which stay to be read."""
+    head = stream.peek(64)[:64]
+    if head.startswith(b"PAR1"):
+        return Kind("parquet")
+    if head.startswith(b"ARROW1"):
+        return Kind("arrow")
+    for magic, compression in ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd")):
+        if head.startswith(magic):
+            return Kind("json", compression)
+    begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return Kind("json" if begin[:1] in (b"{", b"[", b"") else "csv")
+
+
 def completions_source(path: Path, columns: Columns) -> Source:
     """Return a file of completions, or all files under a directory whose kind `rlsd_cli.records` reads.
 
     Raises:
         UserError: The path does not exist, holds no such file, or is a run directory.
     """
+    if str(path) == "-" or path.is_fifo() or path.is_char_device():
+        return stream_source(path, columns)
     refuse_url(path, "the completions")
     if not path.exists():
         raise UserError(f"{path} does not exist: give a file or a directory of completions.")
