@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +15,9 @@ from rlsd_cli.errors import UserError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from rlsd_cli.leakage.audit import Options
     from rlsd_cli.leakage.inputs import Columns, Source
+    from rlsd_cli.leakage.rules import RuleSet
 
 ABOVE, CHECK_FAILED = 3, 1  # exit codes beside 0 and 2
 PIPED_WIDTH = 120  # columns where there is no terminal to ask
@@ -23,7 +27,7 @@ def leakage_audit(
     run_dir: Annotated[Path | None, typer.Argument(help="A run directory.")] = None,
     completions: Annotated[
         Path | None,
-        typer.Option(help="A file or directory instead: JSON lines, parquet, CSV; logs of TRL, verl and lm-eval."),
+        typer.Option(help="A file or directory instead, or - for stdin: JSON, CSV, TSV, parquet; logs of TRL, verl …"),
     ] = None,
     column: Annotated[str | None, typer.Option(help="Column of the completions. Default: recognised.")] = None,
     prompt_column: Annotated[str | None, typer.Option(help="Column of the prompts. Default: recognised.")] = None,
@@ -34,7 +38,7 @@ def leakage_audit(
     ] = None,
     fail_above: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Exit with code 3 if the rate is above this (0.01: one per cent)."),
+        typer.Option(min=0, max=1, help="Exit with code 3 if the rate is above this, or text is missing."),
     ] = None,
     diff: Annotated[
         tuple[Path, Path] | None, typer.Option(metavar="A B", help="Compare two runs (or files of completions).")
@@ -51,6 +55,35 @@ def leakage_audit(
     score_rules: Annotated[
         list[Path] | None, typer.Option(help="Labelled passages: print precision and recall per rule; repeatable.")
     ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="Your own phrase rules beside the built-in ones: a YAML file.")
+    ] = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(help="The teacher's prompt, a text file with {reference} in it: its nouns become a rule."),
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Count a rule that stands apart (indirect_target) in the rate; repeatable.")
+    ] = None,
+    control: Annotated[
+        Path | None, typer.Option(help="Completions that cannot leak (a base or GRPO run): the floor of the rate.")
+    ] = None,
+    positive_control: Annotated[
+        str | None,
+        typer.Option(metavar="N|PATH", help="The same model open-book: sample N questions (a run), or completions."),
+    ] = None,
+    label_sheet: Annotated[
+        int | None, typer.Option(min=1, help="Write a blind sheet of so many completions for readers to label.")
+    ] = None,
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="The sheet filled in by a reader; repeatable, one per reader.")
+    ] = None,
+    exposure: Annotated[
+        bool, typer.Option("--exposure", help="Score a run's decoys closed-book at each checkpoint, in bits.")
+    ] = False,
+    exposure_samples: Annotated[
+        int, typer.Option(min=0, help="With --exposure: samples per question for the follow rate; 0: none.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")] = False,
 ) -> None:
     """Count completions that mention a reference, an answer key or a given answer which they never saw.
@@ -63,36 +96,148 @@ def leakage_audit(
 
     columns = Columns(column, prompt_column, answer_column, step_column)
     refuse_combinations(run_dir, completions, diff, score_rules, self_check, columns)
+    if exposure and run_dir is None:
+        raise UserError("--exposure needs a run directory: its checkpoints are scored.")
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH)
     if score_rules:
-        show_scores(console, score_rules)
+        show_scores(console, score_rules, rules)
     elif diff:
-        show_comparison(console, diff, columns, output_dir, as_json)
+        show_comparison(console, diff, columns, output_dir, as_json, rules)
     elif self_check:
         show_self_check(console, run_dir, completions, columns)
+    elif exposure:
+        assert run_dir is not None
+        show_exposure(console, run_dir, exposure_samples, as_json)
     else:
-        from rlsd_cli.leakage.audit import Options, audit
+        from rlsd_cli.leakage.audit import Options, audit, missing_text
         from rlsd_cli.leakage.terminal import print_report
 
         source = source_of(run_dir, completions, columns)
         target = output_dir or source.output
-        talk = Console(stderr=True)
-        with talk.status("auditing …") as status:
+        ruleset, nouns = ruleset_of(rules, template, run_dir)
+        included = checked_rules(include or [], ruleset)
+        options = Options(
+            shown=shown,
+            judge=judge,
+            judge_limit=judge_limit,
+            rules=ruleset,
+            include=included,
+            label_sheet=label_sheet,
+        )
+        calibration = calibrate(options, run_dir, source, columns, control, positive_control, nouns)
+        if labels:
+            from rlsd_cli.leakage.labels import read_back
+
+            calibration["labels"] = read_back(labels, target)
+        with Console(stderr=True).status("auditing …") as status:
 
             def told(count: int) -> None:
                 status.update(f"auditing … {count:,} completions")
 
-            report = audit(source, target, Options(shown=shown, judge=judge, judge_limit=judge_limit, progress=told))
+            report = audit(source, target, replace(options, calibration=calibration or None, progress=told))
         if as_json:
             typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
         else:
             print_report(console, report)
-            typer.echo(f"written: {target}/report.json, hits.parquet, report.html")
-        if fail_above is not None and report["rate"] > fail_above:
+            sheet = ", label-sheet.csv" if label_sheet else ""
+            typer.echo(f"written: {target}/report.json, hits.parquet, report.html{sheet}")
+        if fail_above is None:
+            return
+        if missing := missing_text(report):
+            typer.echo(f"rlsd: text was expected and is not there: {missing}.", err=True)
+            raise typer.Exit(ABOVE)
+        if report["rate"] > fail_above:
             typer.echo(f"rlsd: the leakage rate {report['rate']:.4f} is above {fail_above}.", err=True)
             raise typer.Exit(ABOVE)
+
+
+def ruleset_of(rules: Path | None, template: Path | None, run_dir: Path | None) -> tuple[RuleSet, list[str]]:
+    """Return the rules for an input, and the nouns that one of them was made from.
+
+    A run's own teacher prompt is its template.
+
+    Raises:
+        UserError: A file is not as it should be.
+    """
+    from rlsd_cli.leakage.rules import load_rules, own_rules, with_packs
+    from rlsd_cli.leakage.template import run_nouns, template_nouns, template_pack
+
+    packs = [own_rules(rules)] if rules else []
+    nouns: list[str] = []
+    if template is not None:
+        if not template.is_file():
+            raise UserError(f"{template} does not exist: give a text file with the teacher's prompt.")
+        nouns = template_nouns(template.read_text("utf-8", errors="replace"))
+        if not nouns:
+            raise UserError(f"{template} does not name its reference: put {{reference}} where that stands.")
+    elif run_dir is not None:
+        nouns = run_nouns(run_dir)
+    if nouns:
+        packs.append(template_pack(nouns))
+    return (with_packs(packs) if packs else load_rules()), nouns
+
+
+def checked_rules(names: list[str], rules: RuleSet) -> tuple[str, ...]:
+    """Return the names of rules apart from the rate that are to be in it.
+
+    Raises:
+        UserError: There is no such rule.
+    """
+    apart = [name for name, rule in rules.families.items() if rule.apart]
+    for name in names:
+        if name not in apart:
+            raise UserError(f"--include {name}: the rules apart from the rate are {', '.join(apart)}.")
+    return tuple(names)
+
+
+def calibrate(
+    options: Options,
+    run_dir: Path | None,
+    source: Source,
+    columns: Columns,
+    control: Path | None,
+    positive: str | None,
+    nouns: list[str],
+) -> dict[str, Any]:
+    """Return what the controls say: ``control`` and ``positive_control``, each if asked for.
+
+    Raises:
+        UserError: A control can't be read, or a number of questions is given without a run.
+    """
+    from rlsd_cli.leakage import calibrate as controls
+
+    found: dict[str, Any] = {}
+    if control is not None:
+        found["control"] = controls.control(either_source(control, columns), options)
+    if positive is None:
+        return found
+    if positive.isdigit():
+        if run_dir is None:
+            raise UserError("--positive-control with a number samples a run: give a run directory, or completions.")
+        opened, nouns = controls.open_book(run_dir, int(positive))
+    else:
+        opened = controls.first_completions(either_source(Path(positive), columns), sys.maxsize)
+    closed = controls.first_completions(source)
+    found["positive_control"] = controls.positive_control(opened, closed, options.rules, nouns)
+    return found
+
+
+def show_exposure(console: Console, run_dir: Path, samples: int, as_json: bool) -> None:
+    """Score a run's decoys, print them by step, and draw them."""
+    from rich.console import Console
+
+    from rlsd_cli.leakage.exposure_run import expose
+    from rlsd_cli.leakage.terminal import print_exposure
+
+    with Console(stderr=True).status("loading …") as status:
+        result = expose(run_dir, samples=samples, told=status.update)
+    if as_json:
+        typer.echo(json.dumps(result, indent=1))
+    else:
+        print_exposure(console, result)
+        typer.echo(f"written: {run_dir}/leakage/exposure.json, exposure.svg")
 
 
 def refuse_combinations(
@@ -136,17 +281,24 @@ def either_source(path: Path, columns: Columns) -> Source:
     return source_of(path, None, columns) if is_run else source_of(None, path, columns)
 
 
-def show_scores(console: Console, paths: list[Path]) -> None:
+def show_scores(console: Console, paths: list[Path], rules: Path | None) -> None:
     """Print precision and recall on labelled passages."""
     from rlsd_cli.leakage.score import read_passages, score_rules
     from rlsd_cli.leakage.terminal import print_scores
 
     passages = [passage for path in paths for passage in read_passages(path)]
-    print_scores(console, ", ".join(path.name for path in paths), score_rules(passages))
+    print_scores(
+        console, ", ".join(path.name for path in paths), score_rules(passages, ruleset_of(rules, None, None)[0])
+    )
 
 
 def show_comparison(
-    console: Console, paths: tuple[Path, Path], columns: Columns, output: Path | None, as_json: bool
+    console: Console,
+    paths: tuple[Path, Path],
+    columns: Columns,
+    output: Path | None,
+    as_json: bool,
+    rules: Path | None,
 ) -> None:
     """Audit two inputs, print how they differ, and write diff.json if there is a place for it."""
     from tempfile import TemporaryDirectory
@@ -157,10 +309,11 @@ def show_comparison(
     from rlsd_cli.runs.directory import jsonable, write_json
 
     sources = [either_source(path, columns) for path in paths]
+    options = Options(shown=0, rules=ruleset_of(rules, None, None)[0])
     reports = []
     for source in sources:
         with TemporaryDirectory() as directory:
-            reports.append(audit(source, Path(directory), Options(shown=0)))
+            reports.append(audit(source, Path(directory), options))
     result = compare(*reports)
     if output:
         write_json(output / "diff.json", result)

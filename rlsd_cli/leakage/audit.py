@@ -13,6 +13,7 @@ from rlsd_cli.leakage.early import EARLY_RULE, FIRST_RULE, answer_first, early_a
 from rlsd_cli.leakage.hits import Excerpts, HitsFile, Sample, record
 from rlsd_cli.leakage.inputs import Completion, Repeated, Source, Unreadable, run_source
 from rlsd_cli.leakage.judge import Judge
+from rlsd_cli.leakage.labels import Sheet
 from rlsd_cli.leakage.language import language_of
 from rlsd_cli.leakage.page import render
 from rlsd_cli.leakage.rules import RuleSet, load_rules
@@ -34,6 +35,7 @@ class Options:
     judge_limit: int = 200  # completions it judges: that many with a mention, that many without
     rules: RuleSet = field(default_factory=load_rules)
     include: tuple[str, ...] = ()  # rules apart from the rate that are to be in it
+    label_sheet: int | None = None  # completions of a blind sheet for readers (labels.py)
     calibration: dict[str, Any] | None = None  # what is known of the rules on this text (calibrate.py, labels.py)
     progress: Callable[[int], None] | None = None  # told the number of completions read, now and then
 
@@ -45,11 +47,14 @@ class Kept:
     with_hits: Sample
     without: Sample
     excerpts: Excerpts
+    sheet: Sheet | None = None
     dismissed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, completion: Completion, found: list[Finding], hits: list[Hit], early: list[Hit]) -> None:
         """Offer a completion to the samples."""
         self.excerpts.add(completion, hits)
+        if self.sheet:
+            self.sheet.add(completion, hits)
         if hits or early:
             self.with_hits.add(completion, sorted(hits + early, key=lambda hit: (hit.start, hit.end)))
         if not hits:
@@ -74,7 +79,12 @@ def audit(source: Source, output: Path, options: Options | None = None) -> dict[
     judge = Judge(options.judge) if options.judge else None  # first of all: a model that can't be had costs no reading
     judged = options.judge_limit if options.judge else 0
     weights = {name: rule.weight for name, rule in options.rules.families.items()}
-    kept = Kept(Sample(max(options.shown, judged)), Sample(judged), Excerpts(weights))
+    kept = Kept(
+        Sample(max(options.shown, judged)),
+        Sample(judged),
+        Excerpts(weights),
+        Sheet(options.label_sheet) if options.label_sheet else None,
+    )
     try:
         with HitsFile(output / "hits.parquet") as file:
             for item in source.read():
@@ -88,6 +98,8 @@ def audit(source: Source, output: Path, options: Options | None = None) -> dict[
                     tally.repeated += isinstance(item, Repeated)
             refuse_nothing(source, tally)
         report = assemble(source, tally, kept, options, judge)
+        if kept.sheet:
+            kept.sheet.write(output)
         write_json(output / "report.json", report)
         write_text(output / "report.html", render(report, kept.with_hits.items(options.shown)))
     except OSError as error:

@@ -91,7 +91,8 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
         for rank, rule in enumerate(pack.rules):
             for index, near in enumerate(rule.near):
                 spans += [
-                    (start, -end, number, rank, index, named) for start, named, end in matches(places, near, pack.joined)
+                    (start, -end, number, rank, index, named)
+                    for start, named, end in matches(places, near, pack.joined)
                 ]
     if not spans:
         return []
@@ -226,20 +227,23 @@ def dismissal(text: str, start: int, end: int, rule: Rule, near: Near, pack: Pac
     """
     low, high = sentence(text, start, end, pack.joined)
     if not near.firm:
-        if pack.negated_before and pack.negated_before.search(text, low, start):
-            return "negation"
-        if pack.negated_after and pack.negated_after.match(text, end, high):
+        if found(pack.negated_before, text, low, start) or (
+            pack.negated_after and pack.negated_after.match(text, end, high)
+        ):
             return "negation"
         if hedged(text, low, start, end, high, pack):
             return "speculation"
-        if pack.generic and pack.generic.search(text, low, start):
-            return "ordinary"
-    if any(ordinary and ordinary.search(text, low, high) for ordinary in (rule.ordinary, near.ordinary)):
-        return "ordinary"
-    for introduced in (rule.introduced, near.introduced):
-        if introduced and introduced.search(text, max(0, start - NEARBY), start):
-            return "ordinary"
-    return ""
+    ordinary = (
+        *((pack.generic, low, start) for _ in range(not near.firm)),
+        *((pattern, low, high) for pattern in (rule.ordinary, near.ordinary)),
+        *((pattern, max(0, start - NEARBY), start) for pattern in (rule.introduced, near.introduced)),
+    )
+    return "ordinary" if any(found(pattern, text, *part) for pattern, *part in ordinary) else ""
+
+
+def found(pattern: re.Pattern[str] | None, text: str, low: int, high: int) -> bool:
+    """Tell whether there is a pattern and it matches somewhere in ``text[low:high]``."""
+    return pattern is not None and pattern.search(text, low, high) is not None
 
 
 def hedged(text: str, low: int, start: int, end: int, high: int, pack: Pack) -> bool:
@@ -248,10 +252,8 @@ def hedged(text: str, low: int, start: int, end: int, high: int, pack: Pack) -> 
         return True
     if pack.hedged_before is None:
         return False
-    last = None
-    for last in pack.hedged_before.finditer(text, low, end):
-        pass
-    return last is not None and not (pack.hedge_ends and pack.hedge_ends.search(text, last.end(), start))
+    hedges = list(pack.hedged_before.finditer(text, low, end))
+    return bool(hedges) and not found(pack.hedge_ends, text, hedges[-1].end(), start)
 
 
 def sentence(text: str, start: int, end: int, joined: bool = False) -> tuple[int, int]:

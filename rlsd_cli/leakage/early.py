@@ -43,7 +43,9 @@ _STATES = re.compile(
     r"|needs?|totals?|show|find|obtain|amounts to|turns out)\b|=)(?:[ ]{1,24}[\w$'-]{1,14}){0,3}[ ]{0,24}$"
 )
 _OPENS = re.compile(r"(?:^|[.!?:\x1e>])(?:[ ]{0,24}(?:so|well|okay|ok|ah|clearly|obviously)\b,?)?[ ]{0,24}$")
-_VERB_AFTER = re.compile(r"[ ]{1,24}(?:[\w$%]{1,14}[ ]{1,24}){0,2}(?:is|are|it|was|were|must|will|would|in total|altogether)\b|[ ]{0,24}[.!]")
+_VERB_AFTER = re.compile(
+    r"[ ]{1,24}(?:[\w$%]{1,14}[ ]{1,24}){0,2}(?:is|are|it|was|were|must|will|would|in total|altogether)\b|[ ]{0,24}[.!]"
+)
 _WORD = re.compile(r"\w+")
 _STYLE = re.compile(r"\\(?:text|mathrm|left|right|displaystyle)(?![a-z])|\\[,;! ]")
 

@@ -10,7 +10,10 @@ from functools import cache
 
 PARAGRAPH = "\x1e"  # stands where a blank line stood; no rule matches across it
 
-_MARKUP = '*_`#{}~$|><\\"“”„«»()[]\t\v\f\r\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000「」『』《》'
+_MARKUP = (
+    '*_`#{}~$|><\\"“”„«»()[]\t\v\f\r\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f'
+    "\u3000「」『』《》"
+)
 _TABLE = str.maketrans(dict.fromkeys(_MARKUP, " ") | {"’": "'", "‘": "'", "ʼ": "'", "‑": "-", "‐": "-", "–": "-"})
 _ASCII_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
 _LATEX_STYLE = re.compile(
@@ -24,7 +27,10 @@ _HYPHEN = re.compile(r"-(?=[a-z])(?<=[a-z]-)")
 _LOOKALIKES = str.maketrans("аеорсухіјѕԁһԛԝкмтвнοαερικντυχ", "aeopcyxijsdhqwkmtbhoaepikvtux")
 _MIXED = re.compile(r"(?=\w{0,30}[a-z])(?=\w{0,30}[\u0370-\u03ff\u0400-\u052f])\w{2,40}")
 # Removed, so that what stands on either side becomes one word.
-_INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+_INVISIBLE = (
+    "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    "\ufeff"
+)
 _HIDDEN = re.compile(rf"[{_INVISIBLE}]+")
 _BROKEN = re.compile(r"-[ \t]{0,4}\r?\n[ \t]{0,8}(?=[a-z])")  # a word broken at the end of a line
 _STARS = re.compile(r"\*{1,3}")

@@ -45,7 +45,7 @@ def render(report: dict[str, Any], sample: list[tuple[Completion, list[Hit]]]) -
     return template.render(
         report=report,
         notes=list(remarks(report)),
-        chart=Markup(rate_chart(steps)) if len(steps) > 1 else "",  # noqa: S704 - numbers only
+        chart=Markup(rate_chart(steps)) if len(steps) > 1 else "",
         stride=stride,
         steps=[
             [row["step"], row["n"], row["hits"], *(percent(row[key]) for key in ("rate", "low", "high"))]

@@ -14,7 +14,7 @@ _LONG, _KEPT = 40, 200_000  # longer words are not remembered; so many words are
 
 def stem(anchor: str) -> str:
     """Return what an anchor asks of a single word of the text: its first word."""
-    return anchor.split()[0] if anchor.split() else anchor
+    return anchor.split(maxsplit=1)[0] if anchor.split() else anchor
 
 
 class Stems:

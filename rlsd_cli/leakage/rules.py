@@ -69,7 +69,9 @@ class Rule:
     ordinary: re.Pattern[str] | None
     introduced: re.Pattern[str] | None
     excuses: tuple[Excuse, ...]
-    prompt_words: tuple[str, ...]  # plain strings, one of which every excuse needs in the prompt; none: always looked at
+    prompt_words: tuple[
+        str, ...
+    ]  # plain strings, one of which every excuse needs in the prompt; none: always looked at
     apart: bool = False
     like: bool = False  # a prompt that has the very words of the match explains it
 
@@ -199,6 +201,12 @@ def load_rules() -> RuleSet:
     return RuleSet(english["version"], tuple(packs))
 
 
+def english_words() -> dict[str, Any]:
+    """Return the words, negations and hedges of the English pack, for rules that are made elsewhere."""
+    english = _load("rules.yaml")
+    return {key: english[key] for key in ("words", "negation", "hedge", "generic")}
+
+
 def own_rules(path: Path) -> Pack:
     """Read a user's rules: a YAML file in the form of rules.yaml, of which only ``rules`` is needed.
 
@@ -210,7 +218,7 @@ def own_rules(path: Path) -> Pack:
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist: give --rules a YAML file.")
-    english = _load("rules.yaml")
+    english = english_words()
     words = {name: value.replace("\n", "") for name, value in english["words"].items()}
     try:
         data = yaml.safe_load(path.read_text("utf-8"))

@@ -1,8 +1,9 @@
 """Precision and recall of the rules on labelled passages (JSON lines; the project's own are in tests/leakage/labelled).
 
-A passage has the fields ``completion``, ``leak`` (bool), ``rule`` (the family of a
-leak, '' otherwise), ``task`` ('mention' or 'early'), ``style``, and may have
-``prompt`` and ``answer``.
+A passage has the fields ``completion``, ``leak`` (bool), and may have ``prompt``,
+``answer``, ``style``, ``language``, ``rule`` (the family of a leak) and ``task``: what is
+asked of it, 'mention' (the default), 'early' (answer before derivation) or, told by a
+``kind`` of 'indirect' or 'early', one of the rules that stand apart from the rate.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from rlsd_cli.errors import UserError
-from rlsd_cli.leakage.detect import find_mentions
-from rlsd_cli.leakage.early import EARLY_RULE
+from rlsd_cli.leakage.detect import examine
+from rlsd_cli.leakage.early import EARLY_RULE, FIRST_RULE, answer_first, early_answer
+from rlsd_cli.leakage.rules import RuleSet
 from rlsd_cli.statistics import Interval, wilson_interval
 
 MENTIONS = "all mentions"
+# Kinds of the independent passages that are about the rules apart from the rate: leaks, and negatives made to mislead.
+APART = {"indirect": "indirect_target", "target_ok": "indirect_target", "early": FIRST_RULE, "early_ok": FIRST_RULE}
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,22 @@ def read_passages(path: Path) -> list[dict[str, Any]]:
     return passages
 
 
-def rules_found(passage: dict[str, Any]) -> set[str]:
+def rules_found(passage: dict[str, Any], rules: RuleSet | None = None) -> set[str]:
     """Return the rules that count a hit in the passage, of the kind that its task asks about."""
-    hits = find_mentions(passage["completion"], passage.get("prompt") or "", passage.get("answer") or None)
-    early = passage.get("task") == "early"
-    return {hit.rule for hit in hits if (hit.rule == EARLY_RULE) == early}
+    text, prompt, answer = passage["completion"], passage.get("prompt") or "", passage.get("answer") or ""
+    task = task_of(passage)
+    if task == "early":
+        return {EARLY_RULE} if early_answer(text, answer, prompt) else set()
+    if task == FIRST_RULE:
+        stated = answer_first(text, answer, prompt) or early_answer(text, answer, prompt)
+        return {FIRST_RULE} if answer and stated else set()
+    found = [finding for finding in examine(text, prompt, rules) if not finding.dismissed]
+    return {finding.hit.rule for finding in found if finding.apart == (task == "indirect_target")}
+
+
+def task_of(passage: dict[str, Any]) -> str:
+    """Return what is asked of a passage: 'mention', 'early', or the name of a rule apart from the rate."""
+    return str(passage.get("task") or APART.get(passage.get("kind", ""), "mention"))
 
 
 def score(name: str, judged: Iterable[tuple[bool, bool]]) -> Score:
@@ -86,7 +101,7 @@ def score(name: str, judged: Iterable[tuple[bool, bool]]) -> Score:
     )
 
 
-def score_rules(passages: list[dict[str, Any]]) -> list[Score]:
+def score_rules(passages: list[dict[str, Any]], rules: RuleSet | None = None) -> list[Score]:
     """Score the rules on labelled passages.
 
     Returns:
@@ -94,10 +109,14 @@ def score_rules(passages: list[dict[str, Any]]) -> list[Score]:
         then answer-before-derivation. A family's recall counts its leaks that any
         rule found; its precision the passages where that family's rule had a hit.
     """
-    judged = [(passage, rules_found(passage)) for passage in passages]
-    mentions = [(p, found) for p, found in judged if p.get("task") != "early"]
-    early = [(p, found) for p, found in judged if p.get("task") == "early"]
+    judged = [(passage, rules_found(passage, rules)) for passage in passages]
+    mentions = [(p, found) for p, found in judged if task_of(p) == "mention"]
+    early = [(p, found) for p, found in judged if task_of(p) == "early"]
     scores = [score(MENTIONS, ((p["leak"], bool(found)) for p, found in mentions))]
+    languages = dict.fromkeys(p["language"] for p, _ in mentions if p.get("language"))
+    for language in languages:
+        of_language = ((p["leak"], bool(f)) for p, f in mentions if p["language"] == language)
+        scores.append(score(f"language {language}", of_language))
     for style in dict.fromkeys(p.get("style", "") for p, _ in mentions):
         scores.append(score(f"style {style}", ((p["leak"], bool(f)) for p, f in mentions if p.get("style") == style)))
     for rule in sorted({rule for p, found in mentions for rule in {p.get("rule"), *found} if rule}):
@@ -113,4 +132,8 @@ def score_rules(passages: list[dict[str, Any]]) -> list[Score]:
         )
     if early:
         scores.append(score(EARLY_RULE, ((p["leak"], bool(found)) for p, found in early)))
+    for rule in dict.fromkeys(APART.values()):
+        asked = [(p["leak"], bool(found)) for p, found in judged if task_of(p) == rule]
+        if asked:
+            scores.append(score(rule, asked))
     return scores

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rlsd_cli.leakage.detect import DISMISSALS, Hit
-from rlsd_cli.leakage.inputs import Completion, Unreadable
 from rlsd_cli.leakage.early import EARLY_RULE, FIRST_RULE
+from rlsd_cli.leakage.inputs import Completion, Unreadable
 from rlsd_cli.leakage.language import LANGUAGES
 from rlsd_cli.leakage.rules import Rule
 from rlsd_cli.leakage.trend import cochran_armitage

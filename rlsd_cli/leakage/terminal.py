@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import isnan
 from typing import Any
 
@@ -65,16 +64,44 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
 
 
 def print_rules(console: Console, report: dict[str, Any]) -> None:
-    """Print the table by rule; answer-before-derivation stands apart, with its own denominator."""
-    table = grid("rule", "completions", "mentions", "%", "95 % Wilson")
+    """Print the table by rule; what stands apart from the rate comes below, with its own denominator."""
+    table = grid("rule", "completions", "mentions", "%", "95 % Wilson", "off in")
     for row in report["by_rule"]:
         cells = (str(row["hits"]), str(row["mentions"]), percent(row["rate"]), interval(row["low"], row["high"]))
-        table.add_row(row["rule"], *cells)
+        table.add_row(row["rule"], *cells, str(row["off"]))
+    table.add_section()
     early = report["answer_before_derivation"]
-    if early["n"]:
-        table.add_section()
-        cells = (str(early["hits"]), f"of {early['n']}", percent(early["rate"]), interval(*early["interval"]))
-        table.add_row("answer before derivation (no mention)", *cells)
+    apart = [*report["apart"], *([{"rule": "answer_before_derivation", **early}] if early["n"] else [])]
+    for row in apart:
+        cells = (str(row["hits"]), f"of {row['n']}", percent(row["rate"]), interval(*row["interval"]))
+        table.add_row(f"apart: {row['rule']}", *cells, "")
+    console.print(table)
+    positive = (report["calibration"] or {}).get("positive_control")
+    if positive and positive["unmatched"]:
+        phrases = grid("open-book phrases that no rule matches", "open", "closed", "z", "in the template")
+        for row in positive["unmatched"]:
+            cells = (str(row["open_book"]), str(row["closed_book"]), f"{row['z']:.1f}")
+            phrases.add_row(flat(row["text"]), *cells, "yes" if row["in_template"] else "")
+        console.print(phrases)
+
+
+def print_exposure(console: Console, result: dict[str, Any]) -> None:
+    """Print the excess exposure and the follow rate by step."""
+    console.print(
+        f"{result['method']}: {result['prompts']} questions whose teacher saw a decoy ({result['reference']}), each "
+        f"against {result['unseen']} or more decoys drawn alike that nobody saw; 0 bits: nothing was taken over"
+    )
+    table = grid("step", "excess exposure, bits", "95 % over prompts", "follows the decoy, %", "minus unseen, points")
+    for row in result["by_step"]:
+        follow = row.get("follow_difference")
+        difference = f"{100 * follow['value']:+.2f} {interval(follow['low'], follow['high'])}" if follow else "–"
+        table.add_row(
+            str(row["step"]),
+            f"{row['excess']:+.3f}",
+            f"[{row['low']:+.3f}, {row['high']:+.3f}]",
+            percent(row["follow_rate"]) if follow else "–",
+            difference,
+        )
     console.print(table)
 
 

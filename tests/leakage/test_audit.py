@@ -14,7 +14,7 @@ from rlsd_cli.leakage.chart import rate_chart
 from rlsd_cli.leakage.detect import EARLY_RULE, Hit
 from rlsd_cli.leakage.hits import LONGEST_KEPT, Excerpts, Sample
 from rlsd_cli.leakage.inputs import Columns, Completion, Source, completions_source
-from rlsd_cli.leakage.page import AROUND, marked
+from rlsd_cli.leakage.page import AROUND, pieces
 from rlsd_cli.runs.directory import RunDir, write_parquet, write_text
 from rlsd_cli.statistics import wilson_interval
 
@@ -43,7 +43,7 @@ def lines(path: Path, texts: list[str], **fields) -> Path:
 
 def test_a_runs_report_holds_the_counts_by_step_rule_and_place(run):
     report = audit_run(run)
-    assert (report["schema_version"], report["n"], report["hits"], report["mentions"]) == (1, 8, 4, 5)
+    assert (report["schema_version"], report["n"], report["hits"], report["mentions"]) == (2, 8, 4, 5)
     assert report["rate"] == 0.5
     expected = wilson_interval(4, 8)
     assert report["interval"] == [expected.low, expected.high]
@@ -138,7 +138,7 @@ def test_matches_that_do_not_count_are_counted_by_reason_and_shown(tmp_path):
     path = lines(tmp_path / "x.jsonl", texts, prompt="reference answer 16 question ?")
     report = audit(completions_source(path, Columns()), tmp_path / "out")
     assert report["hits"] == 0
-    assert report["dismissed"] == {"prompt": 2, "negation": 0, "ordinary": 0}
+    assert report["dismissed"] == {"prompt": 2, "negation": 0, "speculation": 0, "ordinary": 0}
     assert {row["reason"] for row in report["dismissed_examples"]} == {"prompt"}
 
 
@@ -166,7 +166,7 @@ class Checker(HTMLParser):
         self.sound = self.sound and bool(self.open) and self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] == "mark":
+        if self.open[-2:] == ["mark", "bdi"]:
             self.marks.append(data)
 
 
@@ -201,10 +201,10 @@ def test_markup_in_completions_prompts_and_names_is_escaped(tmp_path):
 
 def test_a_long_completion_is_cut_far_from_its_hits_on_the_page():
     text = "a" * 5000 + "HIT" + "b" * 5000
-    shown = marked(text, [Hit("hint", 5000, 5003, "HIT")])
-    assert shown.count("a" * AROUND) == 1
-    assert f"{5000 - AROUND:,} characters" in shown
-    assert len(shown) < 2 * AROUND + 400
+    shown = pieces(text, [Hit("hint", 5000, 5003, "HIT")], {"hint"})
+    assert [len(piece.text) for piece in shown] == [0, 0, AROUND, 3, AROUND, 0, 0]
+    assert [piece.cut for piece in shown] == [0, 5000 - AROUND, 0, 0, 0, 5000 - AROUND, 0]
+    assert [piece.rule for piece in shown if piece.rule] == ["hint"]
 
 
 def test_the_page_shows_a_sample_when_there_are_too_many(tmp_path):
@@ -239,7 +239,7 @@ def test_a_sample_keeps_only_a_part_of_a_huge_completion_around_its_first_hit():
 
 
 def test_excerpts_put_specific_rules_and_nearby_answers_first():
-    excerpts = Excerpts()
+    excerpts = Excerpts({"told_answer": 1, "answer_key": 3})
     weak, strong = Hit("told_answer", 0, 3, "abc"), Hit("answer_key", 0, 3, "abc")
     for row in range(1, 6):
         excerpts.add(completion(row, "abc def"), [weak])
@@ -249,7 +249,7 @@ def test_excerpts_put_specific_rules_and_nearby_answers_first():
 
 
 def test_one_completion_gives_one_excerpt_per_rule():
-    excerpts = Excerpts()
+    excerpts = Excerpts({"hint": 2})
     excerpts.add(completion(1, "abc abc abc 42", "42"), [Hit("hint", 4 * i, 4 * i + 3, "abc") for i in range(3)])
     assert [item["start"] for item in excerpts.items()] == [0]
 
@@ -284,7 +284,7 @@ def test_memory_does_not_grow_with_the_number_of_completions(tmp_path):
         return top
 
     peak(10)
-    small, large = peak(2_100), peak(6_300)  # from one full row group of hits on
+    small, large = peak(1_100), peak(3_300)  # from one full row group of hits on
     assert large < 1.3 * small
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlsd_cli.leakage.detect import REACH, examine, find_mentions, leaks, starts
-from rlsd_cli.leakage.normalise import normalise
-from rlsd_cli.leakage.rules import compile_pattern, load_rules
+from rlsd_cli.leakage.detect import examine, find_mentions, leaks
+from rlsd_cli.leakage.normalise import cleaned, normalise
+from rlsd_cli.leakage.places import Places, Stems
+from rlsd_cli.leakage.rules import REACH, compile_pattern, load_rules
 
 CITATION = "7 + 9 = 16 ; the reference says 16 * 3 = 16 ; answer 16"
 
@@ -131,9 +132,15 @@ def test_a_capital_that_grows_when_lowered_keeps_the_spans():
     assert [hit.text for hit in find_mentions(text)] == ["reference solution"]
 
 
-@given(st.text(max_size=300))
-def test_normalising_keeps_the_length(text):
-    assert len(normalise(text)) == len(text)
+@given(st.text(alphabet="abRefS \n*<b>/-_\u00ad\u200b\u202eеｒİ", max_size=120))
+def test_every_clean_character_has_its_place_in_the_raw_text(text):
+    clean = cleaned(text)
+    places = [clean.raw(index) for index in range(len(clean.text))]
+    assert places == sorted(places)
+    assert all(0 <= place <= len(text) for place in places)
+    for index, char in enumerate(clean.text):
+        if char.isascii() and char.isalpha() and text[places[index]].isascii():
+            assert text[places[index]].lower() == char
 
 
 @given(st.text(alphabet="the reference solution says hint given answer.\n*'\\-", max_size=400))
@@ -145,7 +152,7 @@ def test_any_text_gives_sound_spans(text):
 
 def test_words_are_tried_once_each_and_only_near_an_anchor():
     text = normalise("x " * 200 + "the reference says, the reference says " + "y " * 200)
-    places = starts(text, ("reference",))
+    places = Places(text, Stems(load_rules())).starts(("reference",), REACH)
     assert len(places) == len(set(places))
     first = text.index("reference")
     assert min(places) >= first + len("reference") - REACH
@@ -155,13 +162,19 @@ def test_words_are_tried_once_each_and_only_near_an_anchor():
 def test_patterns_have_no_repeated_groups():
     """`(a+)+` and its kin are what makes a regular expression hang; every rule must do without."""
     ruleset = load_rules()
-    patterns = [ruleset.negated_before, ruleset.negated_after]
-    for rule in ruleset.rules:
-        patterns += [near.pattern for near in rule.near]
-        patterns += [p for p in (rule.ordinary, rule.introduced, rule.explained) if p]
+    patterns = []
+    for pack in ruleset.packs:
+        patterns += [pack.negated_before, pack.negated_after, pack.hedged_before, pack.hedged_after, pack.hedge_ends]
+        patterns.append(pack.generic)
+        for rule in pack.rules:
+            for near in rule.near:
+                patterns += [near.pattern, near.before, near.after, near.ordinary, near.introduced]
+            patterns += [rule.ordinary, rule.introduced]
+            patterns += [p for excuse in rule.excuses for p in (excuse.pattern, excuse.near)]
+    patterns = [pattern for pattern in patterns if pattern]
     unbounded_group = re.compile(r"\)(?:[*+]|\{\d+,\})")
     unbounded_item = re.compile(r"(?<!\\)(?:\]|\\\w|\.)(?:[*+](?!\+)|\{\d+,\})")
-    assert len(patterns) > 20
+    assert len(patterns) > 200
     for pattern in patterns:
         assert not unbounded_group.search(pattern.pattern)
         assert not unbounded_item.search(pattern.pattern)

@@ -8,10 +8,11 @@ import pytest
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.early import EARLY_RULE
 from rlsd_cli.leakage.rules import load_rules
-from rlsd_cli.leakage.score import read_passages, score_rules
+from rlsd_cli.leakage.score import read_passages, score_rules, task_of
 
 LABELLED = Path(__file__).parent / "labelled"
 APART = ("sentences_test.jsonl", "passages_test.jsonl")
+LANGUAGES = ("en", "zh", "es", "de", "fr")
 
 
 def passages(pattern: str) -> list[dict]:
@@ -19,7 +20,7 @@ def passages(pattern: str) -> list[dict]:
 
 
 def test_the_set_is_large_balanced_and_in_three_styles():
-    mentions = [p for p in passages("*.jsonl") if p["task"] == "mention"]
+    mentions = [p for p in passages("*s_*.jsonl") if p["task"] == "mention"]
     leaks = sum(p["leak"] for p in mentions)
     assert len(mentions) >= 400
     assert 0.45 < leaks / len(mentions) < 0.55
@@ -39,22 +40,40 @@ def test_no_passage_stands_on_both_sides_of_the_split():
 
 
 def test_every_family_of_rules_has_leaks_on_both_sides():
-    names = {rule.name for rule in load_rules().rules} | {EARLY_RULE}
     for pattern in ("*_dev.jsonl", "*_test.jsonl"):
-        assert {p["rule"] for p in passages(pattern) if p["leak"]} == names
+        families = {p["rule"] for p in passages(pattern) if p["leak"]}
+        wanted = {"reference_solution", "source_says", "given_answer", "answer_key", "told_answer", "hint"}
+        assert families == wanted | {EARLY_RULE}
+        assert wanted <= set(load_rules().families)
 
 
-def test_held_apart_passages_meet_the_targets_and_the_numbers_that_reports_carry():
-    scores = score_rules([p for name in APART for p in read_passages(LABELLED / name)])
-    mentions = scores[0]
+def test_passages_that_were_held_apart_from_the_first_rules_are_still_found():
+    mentions = score_rules([p for name in APART for p in read_passages(LABELLED / name)])[0]
     assert mentions.precision.mean >= 0.97
     assert mentions.recall.mean >= 0.95
-    assert load_rules().measured == {
-        "passages": mentions.passages,
-        "leaks": mentions.leaks,
-        "precision": round(mentions.precision.mean, 3),
-        "recall": round(mentions.recall.mean, 3),
-    }
+
+
+def named(name: str, language: str) -> list[dict]:
+    """Passages whose leak names an artefact (or a given answer), and the hard negatives, of one language."""
+    found = [p for p in read_passages(LABELLED / name) if p["language"] == language]
+    return [p for p in found if task_of(p) == "mention"]
+
+
+def test_the_independent_set_is_large_balanced_and_in_five_languages():
+    every = read_passages(LABELLED / "independent.jsonl")
+    assert len(every) >= 240
+    counts = Counter(p["language"] for p in every)
+    assert counts["en"] >= 160
+    assert min(counts[language] for language in LANGUAGES) >= 15
+    assert 0.45 < sum(p["leak"] for p in every) / len(every) < 0.55
+    assert all(p["prompt"] and p["id"] and p["kind"] and p["style"] for p in every)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_artefacts_that_are_named_are_found_in_each_language(language):
+    score = score_rules(named("independent.jsonl", language))[0]
+    assert score.recall.mean >= (0.85 if language == "en" else 0.7)
+    assert score.precision.mean >= 0.9
 
 
 def test_scores_count_right_found_and_missed():

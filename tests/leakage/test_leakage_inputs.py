@@ -139,9 +139,9 @@ def test_unreadable_json_lines_are_named_with_line_and_reason(tmp_path):
     ]
     path.write_bytes(b"\n".join(lines))
     rows = read(path)
-    assert [row.text for row in rows if isinstance(row, Completion)] == ["good", "x", "good"]
+    assert [row.text for row in rows if isinstance(row, Completion)] == ["good", "good"]
     bad = {row.row: row.reason for row in rows if isinstance(row, Unreadable)}
-    assert set(bad) == {3, 4, 5, 6, 7, 8, 10}
+    assert set(bad) == {3, 4, 5, 6, 7, 8, 9, 10}
     assert "JSON" in bad[3]
     assert "UTF-8" in bad[4]
     assert "'completion'" in bad[6]
@@ -243,12 +243,12 @@ def test_paths_that_hold_nothing_are_refused(tmp_path):
 
 
 def test_values_of_other_tools_become_text():
-    assert completions_of(["a", "b"]) == ["a", "b"]
-    assert completions_of([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]) == ["a"]
+    assert completions_of(["a", "b"]) == [("a", ""), ("b", "")]
+    assert completions_of([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]) == [("a", "q")]
     blocks = [{"type": "image"}, {"type": "text", "text": "seen"}]
-    assert completions_of([{"role": "assistant", "content": blocks}]) == ["\nseen"]
+    assert completions_of([{"role": "assistant", "content": blocks}]) == [("seen", "")]
     thought = {"role": "assistant", "reasoning_content": "hm", "content": "a"}
-    assert completions_of(thought) == ["hm\na"]
+    assert completions_of(thought) == [("hm\na", "")]
     assert prompt_of(None) == ""
     assert answer_of({"ground_truth": 4}) == "4"
     assert answer_of(["4"]) == "4"

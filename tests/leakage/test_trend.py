@@ -73,9 +73,10 @@ def test_slopes_are_compared_by_their_errors():
 def test_a_comparison_holds_every_rule_and_adjusts_for_their_number():
     from rlsd_cli.leakage.detect import Hit
     from rlsd_cli.leakage.inputs import Completion
+    from rlsd_cli.leakage.rules import load_rules
 
     def report(hits: int) -> dict:
-        tally = Tally()
+        tally = Tally(load_rules().families)
         for index in range(200):
             completion = Completion("the hint says so", "", "", index % 4, "x", index + 1)
             tally.add(completion, [Hit("hint", 0, 13, "the hint says")] if index < hits else [], [], None)

@@ -24,7 +24,7 @@ def role_of(message: dict[str, Any]) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return the text of a value: a text, a block, or a list of them; '' where there is none.
+    r"""Return the text of a value: a text, a block, or a list of them; '' where there is none.
 
     >>> text_of([{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "2"}, {"type": "image"}])
     'Hm.\\n2'

@@ -60,7 +60,7 @@ def stream_source(path: Path, columns: Columns) -> Source:
     """
 
     def read() -> Iterator[Completion | Unreadable | Repeated]:
-        with (nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb")) as opened:
+        with nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as opened:
             stream = opened if isinstance(opened, io.BufferedReader) else io.BufferedReader(opened)
             yield from read_file(stream, name, columns, alone=True, kind=kind_of_stream(stream))
 

@@ -1,0 +1,136 @@
+"""`rlsd leakage-audit RUN --exposure`: the decoys of a run, scored closed-book at each of its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rlsd_cli.errors import UserError
+from rlsd_cli.leakage.closed_book import score_prompt
+from rlsd_cli.leakage.decoys import UNSEEN, Decoys, draw, flagged
+from rlsd_cli.leakage.exposure import Scores, follow_difference, mean_excess, null_exposure
+from rlsd_cli.runs.directory import RunDir, write_json
+from rlsd_cli.tasks.base import Example, Task
+from rlsd_cli.tasks.messages import as_text
+
+PROMPTS = 128  # flagged questions that are scored, at most
+POOL = 256  # questions of the run whose answers decoys are drawn from
+CHECKPOINTS = 8  # of a run, evenly spaced, at most; the first and the last are among them
+
+
+def answer_pool(task: Task, seed: int, count: int) -> list[str]:
+    """Return right answers of a run's first questions: what decoys are drawn from, in training and in the audit."""
+    return [task.train_example(seed, index).answer for index in range(min(count, POOL))]
+
+
+def decoys_of(seed: int, example: Example, pool: list[str], unseen: int = UNSEEN) -> Decoys | None:
+    """Return the decoys of a question of a run."""
+    return draw(seed, example.id, example.answer, pool, as_text(example.prompt), unseen)
+
+
+def flagged_examples(config: Any, task: Task, limit: int) -> list[tuple[Example, Decoys]]:
+    """Return the questions of a run that had a decoy, in the order of training, with their decoys."""
+    share = config.leakage.decoy_share
+    count = config.train.steps * config.train.prompts_per_step
+    pool = answer_pool(task, config.seed, count)
+    found: list[tuple[Example, Decoys]] = []
+    seen: set[str] = set()
+    for index in range(count):
+        example = task.train_example(config.seed, index)
+        if example.id in seen or not flagged(config.seed, example.id, share):
+            continue
+        seen.add(example.id)
+        if decoys := decoys_of(config.seed, example, pool):
+            found.append((example, decoys))
+            if len(found) == limit:
+                break
+    return found
+
+
+def expose(
+    path: Path | str,
+    prompts: int = PROMPTS,
+    samples: int = 0,
+    told: Callable[[str], None] = lambda message: None,
+) -> dict[str, Any]:
+    """Score the decoys of a run at its checkpoints and write leakage/exposure.json.
+
+    Args:
+        path: A run directory.
+        prompts: Questions, at most.
+        samples: Completions per question and checkpoint for the follow rate; 0: none.
+        told: Told what is being done.
+
+    Raises:
+        UserError: The run was trained without decoys, or has no checkpoint.
+    """
+    from rlsd_cli.config.run import ModelConfig, RunConfig
+    from rlsd_cli.models.load import load_model, load_tokenizer
+    from rlsd_cli.tasks.load import load_task
+
+    run = RunDir.open(path)
+    config = RunConfig.model_validate(run.config())
+    if not config.leakage.decoy_share:
+        raise UserError(f"{path} was trained without decoys: train with --set leakage.decoy_share=0.1 for --exposure.")
+    task = load_task(config.task)
+    chosen = flagged_examples(config, task, prompts)
+    if len(chosen) < 2:
+        raise UserError(f"{path} has {len(chosen)} questions with a decoy, too few: raise leakage.decoy_share.")
+    kind = config.teacher.reference
+    budget = config.train.max_completion_tokens or task.max_completion_tokens
+    rows = []
+    for step, directory in models_of(run, config.model.path):
+        told(f"scoring {len(chosen)} questions at step {step}")
+        model = load_model(ModelConfig(path=directory, dtype=config.model.dtype)).eval()
+        processing = load_tokenizer(directory)
+        rows.append(
+            summary(
+                step,
+                [
+                    score_prompt(model, processing, task, example, kind, decoys, samples, budget)
+                    for example, decoys in chosen
+                ],
+            )
+        )
+    smallest = min(len(decoys.unseen) for _, decoys in chosen)
+    result = {
+        "method": config.name,
+        "decoy_share": config.leakage.decoy_share,
+        "reference": kind,
+        "prompts": len(chosen),
+        "unseen": smallest,
+        "null": null_exposure(smallest),
+        "by_step": rows,
+    }
+    write_json(run.leakage_dir / "exposure.json", result)
+    return result
+
+
+def models_of(run: RunDir, base: str) -> list[tuple[int, str]]:
+    """Return (step, directory) of the models to score: the untrained one, then checkpoints, then the final one.
+
+    Raises:
+        UserError: The run has none that is trained.
+    """
+    from rlsd_cli.evaluation.run import find_model
+    from rlsd_cli.runs.checkpoints import checkpoints, is_complete
+
+    saved = {step: str(path) for step, path in checkpoints(run.checkpoints_dir) if is_complete(path)}
+    final, directory = find_model(run, None)
+    saved[final] = directory
+    steps = sorted(saved)
+    if len(steps) > CHECKPOINTS:
+        steps = [steps[round(place * (len(steps) - 1) / (CHECKPOINTS - 1))] for place in range(CHECKPOINTS)]
+    return [(0, base), *((step, saved[step]) for step in dict.fromkeys(steps) if step)]
+
+
+def summary(step: int, scores: list[Scores]) -> dict[str, Any]:
+    """Return what exposure.json keeps of a checkpoint."""
+    excess = mean_excess(scores)
+    follow = follow_difference(scores)
+    row: dict[str, Any] = {"step": step, "n": excess.n, "excess": excess.mean, "low": excess.low, "high": excess.high}
+    if follow:
+        row["follow_difference"] = {"value": follow.mean, "low": follow.low, "high": follow.high}
+        row["follow_rate"] = sum(score.follows or 0.0 for score in scores) / len(scores)
+    return row
