@@ -111,7 +111,7 @@ def leakage_audit(
         assert run_dir is not None
         show_exposure(console, run_dir, exposure_samples, as_json)
     else:
-        from rlsd_cli.leakage.audit import Options, audit, missing_text
+        from rlsd_cli.leakage.audit import Options, audit
         from rlsd_cli.leakage.terminal import print_report
 
         source = source_of(run_dir, completions, columns)
@@ -143,14 +143,18 @@ def leakage_audit(
             print_report(console, report)
             sheet = ", label-sheet.csv" if label_sheet else ""
             typer.echo(f"written: {target}/report.json, hits.parquet, report.html{sheet}")
-        if fail_above is None:
-            return
-        if missing := missing_text(report):
-            typer.echo(f"rlsd: text was expected and is not there: {missing}.", err=True)
+        if fail_above is not None and (reason := too_much(report, fail_above)):
+            typer.echo(f"rlsd: {reason}.", err=True)
             raise typer.Exit(ABOVE)
-        if report["rate"] > fail_above:
-            typer.echo(f"rlsd: the leakage rate {report['rate']:.4f} is above {fail_above}.", err=True)
-            raise typer.Exit(ABOVE)
+
+
+def too_much(report: dict[str, Any], limit: float) -> str:
+    """Say why a report fails --fail-above; '' where it does not."""
+    from rlsd_cli.leakage.audit import missing_text
+
+    if missing := missing_text(report):
+        return f"text was expected and is not there: {missing}"
+    return f"the leakage rate {report['rate']:.4f} is above {limit}" if report["rate"] > limit else ""
 
 
 def ruleset_of(rules: Path | None, template: Path | None, run_dir: Path | None) -> tuple[RuleSet, list[str]]:
@@ -216,7 +220,9 @@ def calibrate(
     if positive.isdigit():
         if run_dir is None:
             raise UserError("--positive-control with a number samples a run: give a run directory, or completions.")
-        opened, nouns = controls.open_book(run_dir, int(positive))
+        from rlsd_cli.evaluation.open_book import open_book
+
+        opened, nouns = open_book(run_dir, int(positive))
     else:
         opened = controls.first_completions(either_source(Path(positive), columns), sys.maxsize)
     closed = controls.first_completions(source)
@@ -228,7 +234,7 @@ def show_exposure(console: Console, run_dir: Path, samples: int, as_json: bool) 
     """Score a run's decoys, print them by step, and draw them."""
     from rich.console import Console
 
-    from rlsd_cli.leakage.exposure_run import expose
+    from rlsd_cli.evaluation.exposure import expose
     from rlsd_cli.leakage.terminal import print_exposure
 
     with Console(stderr=True).status("loading …") as status:

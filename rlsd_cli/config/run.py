@@ -134,6 +134,14 @@ class LogConfig(Section):
     project: str = Field(default="rlsd", description="project name at the service of report_to")
 
 
+class LeakageConfig(Section):
+    """Decoys: wrong references that the teacher alone sees, for a share of the questions (docs/exposure.md)."""
+
+    decoy_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="share of the questions, chosen by hash, whose teacher sees a wrong reference"
+    )
+
+
 class RunConfig(Section):
     """Everything that decides a run."""
 
@@ -147,6 +155,13 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     rollout: RolloutConfig = RolloutConfig()
     log: LogConfig = LogConfig()
+    leakage: LeakageConfig = LeakageConfig()
+
+    @model_serializer(mode="wrap")
+    def leave_out_unused_leakage(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no section of decoys where there are none: runs keep the configuration that they were made with."""
+        unused = set() if self.leakage.decoy_share else {"leakage"}
+        return {key: value for key, value in handler(self).items() if key not in unused}
 
     @model_validator(mode="before")
     @classmethod

@@ -7,12 +7,12 @@ from typing import Any
 
 from rlsd_cli.leakage.decoys import Decoys, wrong_reference
 from rlsd_cli.leakage.exposure import Scores
-from rlsd_cli.tasks.base import Example, Task
+from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 
 ROWS = 64  # sequences in one forward pass over text
 
 
-def spoken(task: Task, example: Example, kind: str, decoy: str) -> str:
+def spoken(task: Task, example: Example, kind: ReferenceKind, decoy: str) -> str:
     """Return how a student that took over a decoy would say it: the wrong derivation, or the bare wrong answer.
 
     Args:
@@ -73,7 +73,7 @@ def score_prompt(
     processing: Any,
     task: Task,
     example: Example,
-    kind: str,
+    kind: ReferenceKind,
     decoys: Decoys,
     samples: int = 0,
     budget: int = 0,

@@ -13,10 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import blake2b
+from typing import Any
 
-from rlsd_cli.tasks.base import Example
+from rlsd_cli.config.run import RunConfig
+from rlsd_cli.tasks.base import Example, ReferenceKind, Task
+from rlsd_cli.tasks.messages import as_text
 
 UNSEEN = 31  # decoys drawn alike that nobody ever saw
+POOL = 256  # questions of a run whose answers decoys are drawn from
 TRIES = 64  # draws per decoy before it is given up
 _INTEGER = re.compile(r"-?\d{1,3}(?:,\d{3})+|-?\d+")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -169,8 +173,50 @@ def with_answer(text: str, gold: str, decoy: str) -> str:
     return text[:start] + pattern.sub(lambda _: decoy, text[start:])
 
 
-def wrong_reference(example: Example, kind: str, decoy: str) -> str:
+def wrong_reference(example: Example, kind: ReferenceKind, decoy: str) -> str:
     """Return the reference of a kind with the decoy in it; '' where the question has no such reference."""
-    if kind == "answer":
-        return decoy
-    return with_answer(text, example.answer, decoy) if (text := example.reference(kind)) else ""  # type: ignore[arg-type]
+    row = {"answer": example.answer, "decoy": decoy, kind: example.reference(kind)}
+    return shown(row, kind)
+
+
+def answer_pool(task: Task, seed: int, count: int) -> list[str]:
+    """Return right answers of a run's first questions: what decoys are drawn from, in training and in the audit."""
+    return [task.train_example(seed, index).answer for index in range(min(count, POOL))]
+
+
+def decoys_of(seed: int, example: Example, pool: list[str], unseen: int = UNSEEN) -> Decoys | None:
+    """Return the decoys of a question of a run."""
+    return draw(seed, example.id, example.answer, pool, as_text(example.prompt), unseen)
+
+
+def decoy_of(seed: int, share: float, example: Example, pool: list[str]) -> str:
+    """Return the decoy that the teacher sees of a question of a run; '' where it sees the truth."""
+    decoys = decoys_of(seed, example, pool) if flagged(seed, example.id, share) else None
+    return decoys.seen if decoys else ""
+
+
+def shown(row: dict[str, Any], kind: ReferenceKind) -> str:
+    """Return the privileged text of a kind that the teacher sees of a training row: with the decoy, where it has one."""
+    truth: str = row[kind]
+    if not row.get("decoy") or not truth:
+        return truth
+    return row["decoy"] if kind == "answer" else with_answer(truth, row["answer"], row["decoy"])
+
+
+def flagged_examples(config: RunConfig, task: Task, limit: int) -> list[tuple[Example, Decoys]]:
+    """Return the questions of a run that had a decoy, in the order of training, with their decoys."""
+    share = config.leakage.decoy_share
+    count = config.train.steps * config.train.prompts_per_step
+    pool = answer_pool(task, config.seed, count)
+    found: list[tuple[Example, Decoys]] = []
+    seen: set[str] = set()
+    for index in range(count):
+        example = task.train_example(config.seed, index)
+        if example.id in seen or not flagged(config.seed, example.id, share):
+            continue
+        seen.add(example.id)
+        if decoys := decoys_of(config.seed, example, pool):
+            found.append((example, decoys))
+            if len(found) == limit:
+                break
+    return found

@@ -159,7 +159,7 @@ def evaluate(seen: dict[str, int], strata: list[str], readers: list[list[bool]])
         shares_of[name] = point, drawn
     weights = {name: seen.get(name, 0) / total for name in STRATA}
 
-    def measures(share: dict[str, Any]) -> dict[str, Any]:
+    def measures(share: dict[str, Any]) -> dict[str, Any]:  # of numbers, or of arrays of draws
         found = weights["mention"] * share["mention"]
         missed = sum(weights[name] * share[name] for name in ("loose", "other"))
         false = weights["mention"] - found
@@ -175,10 +175,10 @@ def evaluate(seen: dict[str, int], strata: list[str], readers: list[list[bool]])
         }
 
     points = measures({name: point for name, (point, _) in shares_of.items()})
-    drawn = measures({name: draws for name, (_, draws) in shares_of.items()})
+    drawn_measures = measures({name: draws for name, (_, draws) in shares_of.items()})
     result: dict[str, Any] = {"n": len(strata), "kappa": kappa(*readers[:2]) if len(readers) > 1 else None}
     for key, point in points.items():
-        low, high = np.quantile(drawn[key], (0.025, 0.975))
+        low, high = np.quantile(drawn_measures[key], (0.025, 0.975))
         result[key] = {"value": float(point), "low": float(low), "high": float(high)}
     return result
 

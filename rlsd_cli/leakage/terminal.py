@@ -73,15 +73,15 @@ def print_rules(console: Console, report: dict[str, Any]) -> None:
     early = report["answer_before_derivation"]
     apart = [*report["apart"], *([{"rule": "answer_before_derivation", **early}] if early["n"] else [])]
     for row in apart:
-        cells = (str(row["hits"]), f"of {row['n']}", percent(row["rate"]), interval(*row["interval"]))
-        table.add_row(f"apart: {row['rule']}", *cells, "")
+        counts = (str(row["hits"]), f"of {row['n']}")
+        table.add_row(f"apart: {row['rule']}", *counts, percent(row["rate"]), interval(*row["interval"]), "")
     console.print(table)
     positive = (report["calibration"] or {}).get("positive_control")
     if positive and positive["unmatched"]:
         phrases = grid("open-book phrases that no rule matches", "open", "closed", "z", "in the template")
         for row in positive["unmatched"]:
-            cells = (str(row["open_book"]), str(row["closed_book"]), f"{row['z']:.1f}")
-            phrases.add_row(flat(row["text"]), *cells, "yes" if row["in_template"] else "")
+            counts = (str(row["open_book"]), str(row["closed_book"]))
+            phrases.add_row(flat(row["text"]), *counts, f"{row['z']:.1f}", "yes" if row["in_template"] else "")
         console.print(phrases)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from datasets import Dataset
 
 from rlsd_cli.config.run import RunConfig
+from rlsd_cli.leakage.decoys import answer_pool, decoy_of
 from rlsd_cli.models.images import require_vision
 from rlsd_cli.models.limits import check_rewards
 from rlsd_cli.models.processors import takes_images
@@ -36,13 +37,17 @@ def training_set(config: RunConfig, task: Task, takes_images: bool = False) -> D
         UserError: The first question has images and the model reads text only (so says a later row, too).
     """
 
+    count = config.train.steps * config.train.prompts_per_step
+    share = config.leakage.decoy_share
+    pool = answer_pool(task, config.seed, count) if share else []
+
     def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         # A batch holds each question once for every rollout: make it once.
         examples = {index: task.train_example(config.seed, index) for index in set(batch["index"])}
         columns = columns_of([examples[index] for index in batch["index"]], takes_images, config.model.path)
-        return {"index": batch["index"], **columns}
+        decoys = {index: decoy_of(config.seed, share, example, pool) for index, example in examples.items()}
+        return {"index": batch["index"], **columns, "decoy": [decoys[index] for index in batch["index"]]}
 
-    count = config.train.steps * config.train.prompts_per_step
     dataset = Dataset.from_dict({"index": list(range(count))}).with_transform(rows)
     dataset[0]  # so that unreadable questions are told before training
     return dataset

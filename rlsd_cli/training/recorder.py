@@ -13,6 +13,7 @@ COLUMNS = (
     "prompt",
     "completion",
     "reference",
+    "decoy",
     "answer",
     "extracted",
     "reward",

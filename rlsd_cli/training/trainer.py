@@ -28,6 +28,7 @@ from rlsd_cli.arms import load_arm
 from rlsd_cli.arms.rollouts import Rollouts, texts_of
 from rlsd_cli.arms.tokens import Credit, Distributions, Tokens
 from rlsd_cli.divergences import divergence
+from rlsd_cli.leakage.decoys import shown
 from rlsd_cli.leakage.detect import leaks
 from rlsd_cli.models.images import without_empty_images
 from rlsd_cli.objectives import sequence_mean
@@ -100,12 +101,14 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             output = super()._generate_and_score_completions(inputs)
         own = self.reward.record | {"advantage": output["advantages"].tolist()}
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        own["decoy"] = [row["decoy"] for row in inputs]
         own["truncated"] = [ids[-1] not in ends for ids in own.pop("completion_ids")]
         columns = {name: gather_object(values) for name, values in own.items()}
         rollouts = Rollouts(
             **{name: columns[name] for name in ("prompt_id", "completion", "correct", "extracted")},
             references={
-                kind: gather_object([row[kind] for row in inputs]) for kind in (REFERENCE_KINDS if self.views else ())
+                kind: gather_object([shown(row, kind) for row in inputs])
+                for kind in (REFERENCE_KINDS if self.views else ())
             },
             kind=self.context.config.teacher.reference,
             group_size=self.num_generations,
@@ -117,8 +120,17 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             self._log_number(f"{name}/present", sum(text is not None for text in texts) / len(texts))
         output["correct"] = torch.tensor(own["correct"], device=output["advantages"].device)
         columns["reference"] = [text or "" for text in next(iter(self.shown.values()), [None] * len(rollouts))]
+        self._leave_decoys_out_of_means(columns)
         self._record(columns)
         return output
+
+    def _leave_decoys_out_of_means(self, columns: dict[str, list[Any]]) -> None:
+        """Replace the step's mean reward, which is reported as accuracy, by that of the questions without a decoy."""
+        kept = [reward for reward, decoy in zip(columns["reward"], columns["decoy"], strict=True) if not decoy]
+        if len(kept) < len(columns["decoy"]):
+            for name in ("reward", f"rewards/{self.reward.__name__}/mean"):
+                logged = self._metrics["train" if self.model.training else "eval"][name]
+                logged[-1] = sum(kept) / len(kept) if kept else float("nan")
 
     def _record(self, columns: dict[str, list[Any]]) -> None:
         """Log the leakage rate of the step and write its rollouts."""

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.inputs.files import read_file
@@ -61,14 +62,14 @@ def stream_source(path: Path, columns: Columns) -> Source:
 
     def read() -> Iterator[Completion | Unreadable | Repeated]:
         with nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as opened:
-            stream = opened if isinstance(opened, io.BufferedReader) else io.BufferedReader(opened)
+            stream = io.BufferedReader(cast("io.RawIOBase", opened))
             yield from read_file(stream, name, columns, alone=True, kind=kind_of_stream(stream))
 
     name = "stdin" if str(path) in ("-", "/dev/stdin") else path.name
     return Source("completions", name, 1, Path("leakage-audit"), read)
 
 
-def kind_of_stream(stream: io.BufferedReader) -> Kind:
+def kind_of_stream(stream: io.BufferedReader[Any]) -> Kind:
     """Tell how a stream is to be decoded by its first bytes, which stay to be read."""
     head = stream.peek(64)[:64]
     if head.startswith(b"PAR1"):

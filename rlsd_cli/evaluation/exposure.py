@@ -8,44 +8,12 @@ from typing import Any
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.leakage.closed_book import score_prompt
-from rlsd_cli.leakage.decoys import UNSEEN, Decoys, draw, flagged
+from rlsd_cli.leakage.decoys import flagged_examples
 from rlsd_cli.leakage.exposure import Scores, follow_difference, mean_excess, null_exposure
 from rlsd_cli.runs.directory import RunDir, write_json
-from rlsd_cli.tasks.base import Example, Task
-from rlsd_cli.tasks.messages import as_text
 
 PROMPTS = 128  # flagged questions that are scored, at most
-POOL = 256  # questions of the run whose answers decoys are drawn from
 CHECKPOINTS = 8  # of a run, evenly spaced, at most; the first and the last are among them
-
-
-def answer_pool(task: Task, seed: int, count: int) -> list[str]:
-    """Return right answers of a run's first questions: what decoys are drawn from, in training and in the audit."""
-    return [task.train_example(seed, index).answer for index in range(min(count, POOL))]
-
-
-def decoys_of(seed: int, example: Example, pool: list[str], unseen: int = UNSEEN) -> Decoys | None:
-    """Return the decoys of a question of a run."""
-    return draw(seed, example.id, example.answer, pool, as_text(example.prompt), unseen)
-
-
-def flagged_examples(config: Any, task: Task, limit: int) -> list[tuple[Example, Decoys]]:
-    """Return the questions of a run that had a decoy, in the order of training, with their decoys."""
-    share = config.leakage.decoy_share
-    count = config.train.steps * config.train.prompts_per_step
-    pool = answer_pool(task, config.seed, count)
-    found: list[tuple[Example, Decoys]] = []
-    seen: set[str] = set()
-    for index in range(count):
-        example = task.train_example(config.seed, index)
-        if example.id in seen or not flagged(config.seed, example.id, share):
-            continue
-        seen.add(example.id)
-        if decoys := decoys_of(config.seed, example, pool):
-            found.append((example, decoys))
-            if len(found) == limit:
-                break
-    return found
 
 
 def expose(
