@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.leakage.chart import exposure_chart
 from rlsd_cli.leakage.closed_book import score_prompt
 from rlsd_cli.leakage.decoys import flagged_examples
-from rlsd_cli.leakage.exposure import Scores, follow_difference, mean_excess, null_exposure
-from rlsd_cli.runs.directory import RunDir, write_json
+from rlsd_cli.leakage.exposure import Scores, exposure_p, follow_difference, follow_p, mean_excess, null_exposure
+from rlsd_cli.runs.directory import RunDir, write_json, write_text
 
 PROMPTS = 128  # flagged questions that are scored, at most
 CHECKPOINTS = 8  # of a run, evenly spaced, at most; the first and the last are among them
@@ -72,6 +73,7 @@ def expose(
         "by_step": rows,
     }
     write_json(run.leakage_dir / "exposure.json", result)
+    write_text(run.leakage_dir / "exposure.svg", exposure_chart(rows))
     return result
 
 
@@ -98,7 +100,8 @@ def summary(step: int, scores: list[Scores]) -> dict[str, Any]:
     excess = mean_excess(scores)
     follow = follow_difference(scores)
     row: dict[str, Any] = {"step": step, "n": excess.n, "excess": excess.mean, "low": excess.low, "high": excess.high}
+    row["p"] = exposure_p(scores)
     if follow:
-        row["follow_difference"] = {"value": follow.mean, "low": follow.low, "high": follow.high}
-        row["follow_rate"] = sum(score.follows or 0.0 for score in scores) / len(scores)
+        row["follow_difference"] = {"value": follow.mean, "low": follow.low, "high": follow.high, "p": follow_p(scores)}
+        row["follow_rate"] = sum(score.follows[0] for score in scores) / len(scores)
     return row

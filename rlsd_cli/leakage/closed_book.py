@@ -93,12 +93,11 @@ def score_prompt(
     candidates = [decoys.seen, *decoys.unseen]
     texts = [spoken(task, example, kind, decoy) for decoy in candidates]
     seen, *unseen = log_probabilities(model, processing, example.prompt, texts)
-    follows = others = None
+    follows: tuple[float, ...] = ()
     if samples:
         from rlsd_cli.generation.sample import sample
 
         said = sample(model, processing, [example.prompt] * samples, max_new_tokens=budget).texts
         answers = [task.verify(text, example.answer, example.id).extracted for text in said]
-        follows = sum(answer == decoys.seen for answer in answers) / samples
-        others = sum(answer in decoys.unseen for answer in answers) / samples / len(decoys.unseen)
-    return Scores(example.id, seen, tuple(unseen), follows, others)
+        follows = tuple(answers.count(candidate) / samples for candidate in candidates)
+    return Scores(example.id, seen, tuple(unseen), follows)

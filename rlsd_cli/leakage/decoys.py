@@ -21,7 +21,8 @@ from rlsd_cli.tasks.messages import as_text
 
 UNSEEN = 31  # decoys drawn alike that nobody ever saw
 POOL = 256  # questions of a run whose answers decoys are drawn from
-TRIES = 64  # draws per decoy before it is given up
+ENOUGH = 8  # answers of the suite's own from which on no numbers are made up: those may be none that it can have
+TRIES = 64  # draws in a row without a new number before there are no more
 _INTEGER = re.compile(r"-?\d{1,3}(?:,\d{3})+|-?\d+")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
 _FRACTION = re.compile(r"-?\d+/\d+|-?\\[dt]?frac\{\d+\}\{\d+\}")
@@ -70,15 +71,15 @@ def draw(
     """
     rng = random.Random(hashed("decoys", seed, prompt_id))
     found = choices(gold, prompt) or alike(gold, pool)
-    rng.shuffle(found)
-    for _ in range(TRIES * (unseen + 1)):
-        if len(found) > unseen or not is_number(gold):
-            break
+    misses = 0 if len(found) < ENOUGH else TRIES
+    while is_number(gold) and len(found) <= unseen and misses < TRIES:
         made = perturbed(gold, rng)
-        if made != gold and made not in found:
+        if made == gold or made in found or value(made) == value(gold):
+            misses += 1
+        else:
+            misses = 0
             found.append(made)
-            if len(found) > unseen:
-                rng.shuffle(found)
+    rng.shuffle(found)
     found = [text for text in found if text != gold][: unseen + 1]
     return Decoys(found[0], tuple(found[1:])) if len(found) > 1 else None
 
@@ -196,7 +197,7 @@ def decoy_of(seed: int, share: float, example: Example, pool: list[str]) -> str:
 
 
 def shown(row: dict[str, Any], kind: ReferenceKind) -> str:
-    """Return the privileged text of a kind that the teacher sees of a training row: with the decoy, where it has one."""
+    """Return the privileged text of a kind that the teacher sees of a training row: wrong where it has a decoy."""
     truth: str = row[kind]
     if not row.get("decoy") or not truth:
         return truth

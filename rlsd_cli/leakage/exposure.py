@@ -55,15 +55,14 @@ def excess(seen: float, unseen: Sequence[float]) -> float:
 class Scores:
     """What one prompt says of one checkpoint.
 
-    ``follows`` is the share of its samples whose answer is the decoy, ``others``
-    the mean share over the unseen decoys; None where nothing was sampled.
+    ``follows`` is the share of its samples whose answer is the decoy, and then that of
+    each unseen one; empty where nothing was sampled.
     """
 
     prompt_id: str
     seen: float
     unseen: tuple[float, ...]
-    follows: float | None = None
-    others: float | None = None
+    follows: tuple[float, ...] = ()
 
 
 def mean_excess(scores: Sequence[Scores]) -> Interval:
@@ -76,12 +75,53 @@ def mean_excess(scores: Sequence[Scores]) -> Interval:
 
 def follow_difference(scores: Sequence[Scores]) -> Interval | None:
     """Return the follow rate minus that of unseen decoys, paired by prompt, with its 95 % t-interval."""
-    pairs = [
-        (score.prompt_id, score.follows - score.others)
-        for score in scores
-        if score.follows is not None and score.others is not None
-    ]
+    pairs = [(score.prompt_id, ahead(score.follows)) for score in scores if score.follows]
     return by_prompt(pairs) if pairs else None
+
+
+def ahead(values: Sequence[float]) -> float:
+    """Return the first value minus the mean of the others."""
+    return float(values[0] - np.mean(values[1:]))
+
+
+def randomisation_p(statistics: Sequence[Sequence[float]], draws: int = 10_000, seed: int = 0) -> float:
+    """Return the one-sided p-value of a mean over prompts under exchangeable candidates.
+
+    Without training each candidate is as likely to have been the one that was shown:
+    the mean is compared with means in which one is drawn at random for each prompt.
+    It needs no distribution, so it holds for few prompts and rare answers, where the
+    t-interval is too narrow.
+
+    Args:
+        statistics: Per prompt the statistic with each candidate as the shown one; first the one that was.
+        draws: Random assignments.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    observed = sum(values[0] for values in statistics)
+    total = np.zeros(draws)
+    for values in statistics:
+        total += rng.choice(np.asarray(values, dtype=float), draws)
+    return float((1 + np.sum(total >= observed - 1e-12)) / (draws + 1))
+
+
+def each_as_seen(values: Sequence[float]) -> list[list[float]]:
+    """Return the values with each in turn as the first."""
+    return [[values[index], *values[:index], *values[index + 1 :]] for index in range(len(values))]
+
+
+def exposure_p(scores: Sequence[Scores]) -> float:
+    """Return the p-value of the mean excess exposure."""
+    return randomisation_p(
+        [[excess(first, rest) for first, *rest in each_as_seen((score.seen, *score.unseen))] for score in scores]
+    )
+
+
+def follow_p(scores: Sequence[Scores]) -> float:
+    """Return the p-value of the follow difference."""
+    return randomisation_p(
+        [[ahead(values) for values in each_as_seen(score.follows)] for score in scores if score.follows]
+    )
 
 
 def by_prompt(values: Sequence[tuple[str, float]]) -> Interval:

@@ -91,7 +91,7 @@ def print_exposure(console: Console, result: dict[str, Any]) -> None:
         f"{result['method']}: {result['prompts']} questions whose teacher saw a decoy ({result['reference']}), each "
         f"against {result['unseen']} or more decoys drawn alike that nobody saw; 0 bits: nothing was taken over"
     )
-    table = grid("step", "excess exposure, bits", "95 % over prompts", "follows the decoy, %", "minus unseen, points")
+    table = grid("step", "excess, bits", "95 % over prompts", "p", "follows, %", "minus unseen, points", "p")
     for row in result["by_step"]:
         follow = row.get("follow_difference")
         difference = f"{100 * follow['value']:+.2f} {interval(follow['low'], follow['high'])}" if follow else "–"
@@ -99,8 +99,10 @@ def print_exposure(console: Console, result: dict[str, Any]) -> None:
             str(row["step"]),
             f"{row['excess']:+.3f}",
             f"[{row['low']:+.3f}, {row['high']:+.3f}]",
+            f"{row['p']:.2g}",
             percent(row["follow_rate"]) if follow else "–",
             difference,
+            f"{follow['p']:.2g}" if follow else "–",
         )
     console.print(table)
 

@@ -36,7 +36,6 @@ def training_set(config: RunConfig, task: Task, takes_images: bool = False) -> D
     Raises:
         UserError: The first question has images and the model reads text only (so says a later row, too).
     """
-
     count = config.train.steps * config.train.prompts_per_step
     share = config.leakage.decoy_share
     pool = answer_pool(task, config.seed, count) if share else []
