@@ -16,7 +16,7 @@ from math import log, sqrt
 from rlsd_cli.leakage.normalise import normalise
 
 LONGEST = 4  # words of a phrase
-PRIOR = 0.5  # pseudo-counts of a phrase with the mean frequency
+PRIOR = 1.0  # pseudo-counts of a phrase with the mean frequency
 LEAST = 3  # texts that need to have a phrase
 SHOWN = 20
 _WORD = re.compile(r"[^\W\d_][\w']*")

@@ -86,12 +86,12 @@ def shares(seen: dict[str, int], size: int) -> dict[str, int]:
     wanted = dict.fromkeys(seen, 0)
     left = min(size, sum(seen.values()))
     while left:
-        open_strata = [name for name in seen if wanted[name] < seen[name]]
-        for name in open_strata:
-            if left:
-                step = min(seen[name] - wanted[name], max(1, left // len(open_strata)), left)
-                wanted[name] += step
-                left -= step
+        unfilled = [name for name in seen if wanted[name] < seen[name]]
+        each = max(1, left // len(unfilled))
+        for name in unfilled:
+            step = min(seen[name] - wanted[name], each, left)
+            wanted[name] += step
+            left -= step
     return wanted
 
 
