@@ -143,7 +143,7 @@ def matches(places: Places, near: Near, joined: bool = False) -> list[tuple[int,
     """
     found = []
     text = places.text
-    for start in places.starts(near.anchors, near.reach, joined):
+    for start in places.starts(near, joined):
         match = near.pattern.match(text, start)
         if match is None:
             continue

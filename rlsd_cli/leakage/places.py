@@ -6,15 +6,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from rlsd_cli.leakage.rules import RuleSet
+from rlsd_cli.leakage.rules import Near, RuleSet
 
 _WORD_START = re.compile(r"\b\w")
 _LONG, _KEPT = 40, 200_000  # longer words are not remembered; so many words are, at most
-
-
-def stem(anchor: str) -> str:
-    """Return what an anchor asks of a single word of the text: its first word."""
-    return anchor.split(maxsplit=1)[0] if anchor.split() else anchor
 
 
 class Stems:
@@ -22,7 +17,7 @@ class Stems:
 
     def __init__(self, rules: RuleSet) -> None:
         nears = (near for pack in rules.packs for rule in pack.rules for near in rule.near)
-        self._stems = frozenset(stem(anchor) for near in nears for anchor in near.anchors)
+        self._stems = frozenset[str]().union(*(near.stems for near in nears))
         self._known: dict[str, frozenset[str]] = {}
 
     def of(self, words: Iterable[str]) -> set[str]:
@@ -55,23 +50,23 @@ class Places:
         found = self._ends.get(anchor)
         if found is None:
             found = []
-            if stem(anchor) in self._present:
-                place = self.text.find(anchor)
-                while place >= 0:
-                    found.append(place + len(anchor))
-                    place = self.text.find(anchor, found[-1])
+            place = self.text.find(anchor)
+            while place >= 0:
+                found.append(place + len(anchor))
+                place = self.text.find(anchor, found[-1])
             self._ends[anchor] = found
         return found
 
-    def starts(self, anchors: Iterable[str], reach: int, joined: bool = False) -> list[int]:
-        """Return the places where a word begins within ``reach`` before the end of an anchor, each once, in order.
+    def starts(self, near: Near, joined: bool = False) -> list[int]:
+        """Return the places where a word begins within the reach before the end of an anchor, each once, in order.
 
         Args:
-            anchors: Plain strings.
-            reach: Characters before the end of an anchor.
+            near: A pattern with its anchors.
             joined: The language writes without spaces: every place counts as a beginning.
         """
-        ends = [end for anchor in anchors for end in self.ends(anchor)]
+        if self._present.isdisjoint(near.stems):
+            return []
+        ends = [end for anchor in near.anchors for end in self.ends(anchor)]
         if not ends:
             return []
         if self._starts is None and not joined:
@@ -79,7 +74,7 @@ class Places:
         found: list[int] = []
         seen = 0
         for end in sorted(ends):
-            low = max(seen, end - reach)
+            low = max(seen, end - near.reach)
             if joined:
                 found += range(low, end)
             elif self._starts is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,16 @@ class Near:
     introduced: re.Pattern[str] | None = None
     firm: bool = False
     reach: int = REACH
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The first words of the anchors: a text without any of them need not be searched."""
+        return frozenset(stem(anchor) for anchor in self.anchors)
+
+
+def stem(anchor: str) -> str:
+    """Return what an anchor asks of a single word of the text: its first word."""
+    return anchor.split(maxsplit=1)[0]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rlsd_cli.leakage.detect import examine, find_mentions, leaks
 from rlsd_cli.leakage.normalise import cleaned, normalise
 from rlsd_cli.leakage.places import Places, Stems
-from rlsd_cli.leakage.rules import REACH, compile_pattern, load_rules
+from rlsd_cli.leakage.rules import REACH, Near, compile_pattern, load_rules
 
 CITATION = "7 + 9 = 16 ; the reference says 16 * 3 = 16 ; answer 16"
 
@@ -152,7 +152,7 @@ def test_any_text_gives_sound_spans(text):
 
 def test_words_are_tried_once_each_and_only_near_an_anchor():
     text = normalise("x " * 200 + "the reference says, the reference says " + "y " * 200)
-    places = Places(text, Stems(load_rules())).starts(("reference",), REACH)
+    places = Places(text, Stems(load_rules())).starts(Near(("reference",), re.compile("reference")))
     assert len(places) == len(set(places))
     first = text.index("reference")
     assert min(places) >= first + len("reference") - REACH
