@@ -11,7 +11,9 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.generation.engine import EngineName
 
 if TYPE_CHECKING:
-    from rlsd_cli.evaluation.benchmarks.evaluate import Request
+    import pandas as pd
+
+    from rlsd_cli.evaluation.benchmarks.evaluate import Request, Unanswerable
 
 BENCHMARKS = "Benchmarks"
 SAMPLING = "Sampling"
@@ -54,7 +56,12 @@ def chosen_run(
 
 
 def requests(
-    names: list[str], data: list[str], split: str | None, instruction: str | None, max_pixels: int | None
+    names: list[str],
+    data: list[str],
+    split: str | None,
+    instruction: str | None,
+    max_pixels: int | None,
+    unanswerable: Unanswerable = "keep",
 ) -> list[Request]:
     """Return the benchmarks that are asked for.
 
@@ -67,13 +74,18 @@ def requests(
     for name in names:
         find(name)
     if not names:
-        if data or split or instruction is not None or max_pixels:
-            raise UserError("--data, --split, --instruction and --max-pixels are for benchmarks: give --benchmark.")
+        if data or split or instruction is not None or max_pixels or unanswerable != "keep":
+            raise UserError(
+                "--data, --split, --instruction, --max-pixels and --unanswerable are for benchmarks: give --benchmark."
+            )
         return []
     if data and len(data) != len(names):
         raise UserError(f"--data gives {len(data)} copies and --benchmark {len(names)} names: give one for each.")
     sources: list[str | None] = [*data] if data else [None] * len(names)
-    return [Request(name, source, split, instruction, max_pixels) for name, source in zip(names, sources, strict=True)]
+    return [
+        Request(name, source, split, instruction, max_pixels, unanswerable)
+        for name, source in zip(names, sources, strict=True)
+    ]
 
 
 def measure_planted(run_dir: Path, n: int) -> None:
@@ -112,37 +124,45 @@ def evaluate(
     suite: Annotated[
         list[str] | None, typer.Option(help="A suite of the task; repeatable. Default: all, none with --benchmark.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Sampled completions per question (k of avg@k).")] = 4,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Sampled completions per question (k of avg@k). Default: the benchmark's own, or 4."),
+    ] = None,
     temperature: Annotated[
-        float, typer.Option(min=0.01, help="Of the sampled completions.", rich_help_panel=SAMPLING)
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Of the sampled completions. Default: the benchmark's own, or 1; so are the next four.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
     top_p: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="The most probable tokens that together have this probability. 1: all.", rich_help_panel=SAMPLING
         ),
-    ] = 1.0,
+    ] = None,
     top_k: Annotated[
-        int, typer.Option(min=0, help="So many of the most probable tokens. 0: all.", rich_help_panel=SAMPLING)
-    ] = 0,
+        int | None, typer.Option(min=0, help="So many of the most probable tokens. 0: all.", rich_help_panel=SAMPLING)
+    ] = None,
     min_p: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0.0,
             max=1.0,
             help="Tokens with at least this share of the most probable one's probability. 0: all.",
             rich_help_panel=SAMPLING,
         ),
-    ] = 0.0,
+    ] = None,
     presence_penalty: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=-2.0,
             max=2.0,
             help="Taken off the logits of tokens that the completion already holds, greedy ones too.",
             rich_help_panel=SAMPLING,
         ),
-    ] = 0.0,
+    ] = None,
     step: Annotated[int | None, typer.Option(min=1, help="A checkpoint's step. Default: the final model.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions of a suite.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling.", rich_help_panel=SAMPLING)] = 0,
@@ -162,9 +182,15 @@ def evaluate(
         typer.Option(help="Another run: generate nothing, give the paired differences of what both are evaluated on."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON on stdout.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Print some verdicts of each suite with the answer, the gold and the rule.")
+    ] = False,
     benchmark: Annotated[
         list[str] | None,
-        typer.Option(help="mmmu, mathvista, mathvision, zerobench or wemath; repeatable.", rich_help_panel=BENCHMARKS),
+        typer.Option(
+            help="Its name (docs/benchmarks.md), such as mmmu or gsm8k, or a YAML file of your own; repeatable.",
+            rich_help_panel=BENCHMARKS,
+        ),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -184,6 +210,13 @@ def evaluate(
             rich_help_panel=BENCHMARKS,
         ),
     ] = None,
+    unanswerable: Annotated[
+        Literal["keep", "drop", "refuse"],
+        typer.Option(
+            help="Questions whose answer is none of their options: named and wrong, left out, or refused.",
+            rich_help_panel=BENCHMARKS,
+        ),
+    ] = "keep",
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Larger images are scaled down.", rich_help_panel=BENCHMARKS)
     ] = None,
@@ -239,20 +272,24 @@ def evaluate(
             raise UserError("--planted takes a run directory and asks no suites: rlsd eval RUN --planted N.")
         measure_planted(run_dir, planted)
         return
-    asked = requests(benchmark or [], data or [], split, instruction, max_pixels)
+    asked = requests(benchmark or [], data or [], split, instruction, max_pixels, unanswerable)
     if engine == "vllm":
         from rlsd_cli.generation.vllm_engine import require_vllm
 
         require_vllm()
     from rlsd_cli.evaluation.settings import EvalOptions
 
+    wanted = {
+        "samples": samples,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "min_p": min_p,
+        "presence_penalty": presence_penalty,
+    }
+    given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     options = EvalOptions(
-        samples=samples,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        min_p=min_p,
-        presence_penalty=presence_penalty,
+        **given,
         seed=seed,
         limit=limit,
         batch_size=batch_size or BATCH[bool(asked)],
@@ -269,11 +306,17 @@ def evaluate(
     from rlsd_cli.models.libraries import quiet_libraries
 
     quiet_libraries(threads)
+    rows: list[pd.DataFrame] = []
     with Console(stderr=True).status("evaluating …") as status:
 
         def told(summary: dict[str, Any]) -> None:
             status.update(f"evaluating … {summary['suite']} done")
 
         benchmarks = [load(request, limit) for request in asked]
-        summaries = evaluate_run(run_dir, options, suite or [], step, told, benchmarks)
+        for each in benchmarks:
+            if each.remark:
+                typer.echo(each.remark, err=True)
+        summaries = evaluate_run(run_dir, options, suite or [], step, told, benchmarks, given, rows.append)
     eval_output.summaries(summaries, str(run_dir), as_json)
+    if why:
+        eval_output.reasons(rows, as_json)

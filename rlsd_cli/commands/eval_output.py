@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rlsd_cli.runs.directory import jsonable
 from rlsd_cli.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def percent(value: float, interval: list[float] | None) -> str:
@@ -35,7 +38,8 @@ def summaries(found: list[dict[str, Any]], run: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(jsonable(found), indent=1))
         return
-    average = f"avg@{found[0]['samples']}, % [95 %]"
+    counts = {row["samples"] for row in found}
+    average = f"avg@{counts.pop() if len(counts) == 1 else 'k'}, % [95 %]"
     shown = table(
         f"{run}, step {found[0]['checkpoint_step']}",
         "suite",
@@ -52,8 +56,35 @@ def summaries(found: list[dict[str, Any]], run: str, as_json: bool) -> None:
         )
     Console().print(shown)
     for row in found:
+        if row.get("unanswerable"):
+            count, what = len(row["unanswerable"]), "left out" if row["unanswerable_are"] == "dropped" else "wrong"
+            typer.echo(f"{row['suite']}: {count} questions that nothing could be right for are {what}.")
         if set(row.get("metrics", ())) - {"accuracy"}:
             Console().print(own_numbers(row, average))
+
+
+REASONS = 4  # right verdicts, and as many wrong ones
+
+
+def reasons(frames: list[pd.DataFrame], as_json: bool) -> None:
+    """Print a few verdicts of each suite, right and wrong ones: what was read, what was wanted, which rule decided.
+
+    Beside JSON on stdout they go to stderr.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=as_json)
+    for frame in frames:
+        wrong, right = frame[~frame["correct"]], frame[frame["correct"]]
+        shown = table(f"{frame['suite'].iloc[0]}: why", "question", [])
+        for name in ("verdict", "read as the answer", "gold", "rule"):
+            shown.add_column(name)
+        for part, verdict in ((wrong, "wrong"), (right, "right")):
+            for row in part.head(REASONS).itertuples():
+                cells = (str(row.prompt_id), verdict, row.extracted or "–", row.answer, row.why)
+                shown.add_row(*(escape(str(cell)) for cell in cells))
+        console.print(shown)
 
 
 def own_numbers(row: dict[str, Any], average: str) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +39,9 @@ class Suite:
 
     ``chunk``: so many questions are finished, then stored; the whole suite at once where None.
     ``describe`` adds to the summary, from the rows; ``keep`` adds columns to the rows, from the question.
+    ``defaults`` are options that hold where the user chose none.
     ``verifier`` is the version of ``judge``; ``settings`` are further ones of the summary, and ``asked`` those of
-    them that the user chose.
+    them that the user chose. ``remark`` is what the user is to know before anything is sampled.
     """
 
     name: str
@@ -50,9 +51,11 @@ class Suite:
     chunk: int | None = None
     keep: Callable[[Example], dict[str, Any]] = lambda example: {}
     describe: Callable[[pd.DataFrame], dict[str, Any]] = lambda frame: {}
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     verifier: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
 
 
 def judged_rows(
@@ -306,6 +309,8 @@ def evaluate_run(
     step: int | None = None,
     on_suite: Callable[[dict[str, Any]], None] = lambda summary: None,
     benchmarks: Sequence[Suite] = (),
+    chosen: Collection[str] | None = None,
+    on_rows: Callable[[pd.DataFrame], None] = lambda frame: None,
 ) -> list[dict[str, Any]]:
     """Evaluate a run's model and write eval/…/<suite>.json and .parquet (`results.write`).
 
@@ -316,6 +321,8 @@ def evaluate_run(
         step: A checkpoint's step; the final model (or the newest checkpoint) if None.
         on_suite: Called with each summary as it is written.
         benchmarks: Further suites, already loaded.
+        chosen: Names of the options that the user chose; a suite's own defaults stand in for the others. All if None.
+        on_rows: Called with each suite's rows.
 
     Raises:
         UserError: The directory is no run, or lacks the model or suite.
@@ -337,18 +344,21 @@ def evaluate_run(
     final = config.method == BASE or Path(directory) == run_dir.model_dir
     summaries = []
     for suite in asked:
-        settings = settings_of(engine, suite, options, config.model.dtype)
+        defaults = EvalOptions(**({} if chosen is None else suite.defaults))
+        own = replace(options, **{k: v for k, v in suite.defaults.items() if chosen is not None and k not in chosen})
+        settings = settings_of(engine, suite, own, config.model.dtype)
         settings["model"] = directory if config.method == BASE else Path(directory).name
-        folder = folder_name(options, None if final else model_step, suite.asked)
+        folder = folder_name(own, None if final else model_step, suite.asked, defaults)
         key = {**settings, "checkpoint_step": model_step}
         parts = Parts.open(run_dir.eval_dir / folder, suite.name, suite.chunk, key) if suite.chunk else None
-        frame = evaluate_suite(engine, suite, options, parts)
+        frame = evaluate_suite(engine, suite, own, parts)
         summary = summarise(frame, settings, model_step) | suite.describe(frame)
         results.write(run_dir, folder, frame, summary, final=final)
         if parts:
             parts.clear()
         summaries.append(summary)
         on_suite(summary)
+        on_rows(frame)
     if config.method == BASE:  # evaluation is all that it is for
         run_dir.write_status(state="complete")
     return summaries

@@ -97,13 +97,19 @@ def digest(value: Any, length: int = 16) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:length]
 
 
-def folder_name(options: EvalOptions, step: int | None, more: Mapping[str, Any] | None = None) -> str:
+def folder_name(
+    options: EvalOptions,
+    step: int | None,
+    more: Mapping[str, Any] | None = None,
+    defaults: EvalOptions | None = None,
+) -> str:
     """Return the folder of an evaluation within eval/: '' for the final model at the defaults.
 
     Args:
         options: What differs from the defaults stands in the name; the batch size, which has two defaults, does not.
         step: The checkpoint's step; None of the final model.
         more: Other settings that were asked for, such as a benchmark's instruction; texts stand there as a digest.
+        defaults: Of the suite, where it has its own.
 
     >>> folder_name(EvalOptions(samples=1, limit=5), 50)
     'step-50,samples-1,limit-5'
@@ -111,7 +117,7 @@ def folder_name(options: EvalOptions, step: int | None, more: Mapping[str, Any] 
     parts = [f"step-{step}"] if step is not None else []
     for field in fields(options):
         value = getattr(options, field.name)
-        if value != field.default and field.name != "batch_size":
+        if value != getattr(defaults or EvalOptions(), field.name) and field.name != "batch_size":
             parts.append(f"{field.name}-{value}")
     for name, value in (more or {}).items():
         parts.append(f"{name}-{value if isinstance(value, int) else digest(value, 8)}")

@@ -52,8 +52,6 @@ def vllm_chat(prompt: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def tokenizer_of(directory: str) -> Any:
     """Return a model's tokenizer, None where only vLLM can load it."""
-    from rlsd_cli.models.load import load_tokenizer
-
     try:
         return load_tokenizer(directory)
     except Exception:  # the libraries raise a dozen kinds
@@ -89,12 +87,13 @@ class VllmEngine:
             settings["limit_mm_per_prompt"] = {"image": images}
         self.source = source
         self.llm = LLM(model=directory, trust_remote_code=False, **settings)
-        self.opening = template_opening(tokenizer_of(directory))
+        self.processing = tokenizer_of(directory)
+        self.opening = template_opening(self.processing)
 
     @property
     def template(self) -> str | None:
         """The chat template; None where there is none."""
-        return getattr(load_tokenizer(self.source), "chat_template", None)
+        return getattr(self.processing, "chat_template", None)
 
     def complete(
         self, prompts: Sequence[Any], *, samples: int, max_new_tokens: int, sampling: Sampling, greedy: bool, seed: int

@@ -1,8 +1,9 @@
 r"""What an answer is: of a completion and of a data set's row. Training, evaluation and audit all ask here.
 
 A completion's answer is what it marks as its answer after its reasoning: an ``<answer>`` block, a ``\boxed{}``, or
-"the answer is …". A number that merely occurs is none. Of several marks of one kind the last counts, because models
-correct themselves. A row's answer is its gold text without the worked solution around it.
+"the answer is …". A number that merely occurs is none, unless the whole text is that number. Of several marks of one
+kind the last counts, because models correct themselves. A row's answer is its gold text without the worked solution
+around it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from rlsd_cli.verifiers.marks import (
     last_box_place,
     last_sentence_place,
 )
+from rlsd_cli.verifiers.notation import to_latex
+from rlsd_cli.verifiers.quantity import read_number
 from rlsd_cli.verifiers.reasoning import cut_reasoning
 
 MAX_ANSWER_CHARS = 512  # the official script's cap on what its grader sees (math_task.py, grader_max_chars)
 TAIL_CHARS = 20_000  # the answer stands at the end; regular expressions need not see more
+MOST_LONE = 40
 GOLD_FIELDS = ("ground_truth", "target")  # of a struct: verl's reward_model and its relatives
 
 
@@ -59,25 +63,38 @@ def state(text: str) -> Stated:
     if text.strip() and not rest.strip():
         return Stated("", "the reasoning never ended")
     rest = TURN_END.sub("", rest[-TAIL_CHARS:]).replace("\x08oxed{", "\\boxed{")
-    block = last_block_place(rest)
+    found = last_mark(rest)
+    if found is None:
+        return Stated(rest.strip(), "the whole text") if is_lone_number(rest) else Stated("", "no answer is stated")
+    end, said, how = found
+    after = rest[end:]
+    taken_back = RETRACTED.search(after)
+    if len(said) > MAX_ANSWER_CHARS:
+        said, how = "", f"the answer has more than {MAX_ANSWER_CHARS} characters"
+    elif DOUBT.search(after) and not FINISHED.search(rest):
+        said, how = "", "the answer is doubted and the text breaks off"
+    elif taken_back and not AFFIRMED.search(taken_back[0]):
+        said, how = "", "the answer is taken back"
+    return Stated(said, how)
+
+
+def last_mark(text: str) -> tuple[int, str, str] | None:
+    """Return (end, answer, kind) of the mark that counts: a block before a box before a sentence; None if none."""
+    block = last_block_place(text)
     if block:
         boxed = last_box_place(block[2])
-        place, how = (block[0], block[1], boxed[2] if boxed else block[2]), "the last answer block"
-    elif boxed := last_box_place(rest):
-        place, how = boxed, "the last box"
-    elif sentence := last_sentence_place(rest):
-        place, how = sentence, "the last sentence that names the answer"
-    else:
-        return Stated("", "no answer is stated")
-    if len(place[2]) > MAX_ANSWER_CHARS:
-        return Stated("", f"the answer has more than {MAX_ANSWER_CHARS} characters")
-    after = rest[place[1] :]
-    if DOUBT.search(after) and not FINISHED.search(rest):
-        return Stated("", "the answer is doubted and the text breaks off")
-    taken_back = RETRACTED.search(after)
-    if taken_back and not AFFIRMED.search(taken_back[0]):
-        return Stated("", "the answer is taken back")
-    return Stated(place[2], how)
+        return block[1], boxed[2] if boxed else block[2], "the last answer block"
+    if boxed := last_box_place(text):
+        return boxed[1], boxed[2], "the last box"
+    if sentence := last_sentence_place(text):
+        return sentence[1], sentence[2], "the last sentence that names the answer"
+    return None
+
+
+def is_lone_number(text: str) -> bool:
+    """Tell whether a text is a number and nothing else, as of a model that answers directly."""
+    bare = text.strip().strip("$*").rstrip(".").strip()
+    return 0 < len(bare) <= MOST_LONE and read_number(to_latex(bare)) is not None
 
 
 def stated_answer(text: str) -> str:

@@ -74,7 +74,7 @@ def option_of(answer: str, options: Sequence[str]) -> str | None:
         return None
     if wanted in texts:
         return LETTERS[texts.index(wanted)] if texts.count(wanted) == 1 else None
-    if not re.search(r"[\d\\√π∞°]|^[a-z]$", wanted):
+    if wanted.isascii() and not re.search(r"[\d\\^=<>]|^[a-z]$", wanted):
         return None
     found = [letter for letter, option in zip(LETTERS, options, strict=False) if same_value(answer, option)[0]]
     return found[0] if len(found) == 1 else None

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rlsd_cli.records.missing import is_missing
 from rlsd_cli.tasks.base import Example
+from rlsd_cli.verifiers.choice import LETTERS
 from rlsd_cli.verifiers.verdict import Verdict
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-LETTERS = "ABCDEFGHIJ"
+
+NO_ANSWER = ("", "?", "None")
 
 
 @dataclass(frozen=True)
 class Question:
     """A row of a benchmark, read: everything but its images.
 
-    ``images`` holds the values of image columns as stored; ``meta`` what the verdict and the aggregation need.
+    ``images`` holds the values of image columns as stored; ``meta`` what the verdict and the aggregation need: of a
+    question with ``options`` also ``letter``, that of the right one, None where the answer names none of them.
     """
 
     id: str
@@ -75,6 +79,9 @@ class Benchmark:
         order: The order of the rows, which decides what a limit keeps.
         unit: What a question belongs to, for intervals: questions of one unit are not independent.
         every_subset: The hub data set has a configuration per subject, and all belong to it.
+        subset: The configuration of the hub data set that is meant, where it has several.
+        sampling: Options of `rlsd eval` as the official harness has them (`EvalOptions`), where it differs.
+        protocol: Which number is the official one, and where that is said.
     """
 
     name: str
@@ -88,3 +95,18 @@ class Benchmark:
     order: Callable[[Dataset], list[int]] = in_file_order
     unit: Callable[[Example], str] = lambda example: example.id
     every_subset: bool = False
+    subset: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str = ""
+
+
+def fault_of(question: Question) -> str | None:
+    """Return why no completion of a question could be judged right, None where one could."""
+    if is_missing(question.answer) or question.answer.strip() in NO_ANSWER:
+        return "has no answer"
+    options = question.meta.get("options")
+    if options and question.meta.get("letter") is None:
+        return f"has the answer '{question.answer}', which is none of its {len(options)} options"
+    if not options and question.meta.get("multiple_choice"):
+        return f"has the answer '{question.answer}' and no options"
+    return None

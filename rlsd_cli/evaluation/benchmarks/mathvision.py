@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlsd_cli.evaluation.benchmarks.base import LETTERS, Benchmark, Question, accuracy_by, lettered, plain_accuracy
+from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question, accuracy_by, lettered, plain_accuracy
 from rlsd_cli.tasks.base import Example
 from rlsd_cli.verifiers.answers import stated_answer
-from rlsd_cli.verifiers.choice import verify_choice
-from rlsd_cli.verifiers.exact import normalise
-from rlsd_cli.verifiers.math import verify_math
+from rlsd_cli.verifiers.choice import LETTERS, gold_letter, judge_letter
+from rlsd_cli.verifiers.math import same_text, verify_math
 from rlsd_cli.verifiers.numeric import parse_number
 from rlsd_cli.verifiers.verdict import Verdict
 
@@ -27,28 +26,35 @@ from rlsd_cli.verifiers.verdict import Verdict
 def read(row: Mapping[str, Any]) -> Question:
     """Return a row as a question."""
     options = [str(option) for option in row["options"] or []]
+    answer = str(row["answer"])
     return Question(
         id=str(row["id"]),
         text=row["question"] + ("\n" + lettered(options) if options else ""),
-        answer=str(row["answer"]),
+        answer=answer,
         images=(row["decoded_image"],),
-        meta={"options": options, "level": row["level"], "subject": row["subject"]},
+        meta={
+            "options": options,
+            "letter": gold_letter(answer, options) if options else None,
+            "level": row["level"],
+            "subject": row["subject"],
+        },
     )
 
 
 def judge(completion: str, example: Example) -> Verdict:
     """Judge a completion: an option by letter or value, else mathematics, two decimals sufficing for numbers."""
     if options := example.meta["options"]:
-        verdict = verify_choice(completion, example.answer, options)
+        letter = example.meta["letter"]
+        verdict = judge_letter(completion, letter, options)
         # Options may be called by other letters (A, B, D, F, G): the official rule accepts letter and value.
-        value = options[LETTERS.index(example.answer)]
-        right = verdict.correct or normalise(stated_answer(completion)) == normalise(value)
-        return Verdict(correct=right, extracted=verdict.extracted)
-    verdict = verify_math(completion, example.answer)
-    if verdict.correct:
+        if not verdict.correct and letter and same_text(stated_answer(completion), options[LETTERS.index(letter)]):
+            return Verdict(True, verdict.extracted, "the value of the right option")
         return verdict
+    verdict = verify_math(completion, example.answer)
     value, gold = parse_number(verdict.extracted), parse_number(example.answer)
-    return Verdict(value is not None and gold is not None and round(value, 2) == round(gold, 2), verdict.extracted)
+    if not verdict.correct and value is not None and gold is not None and round(value, 2) == round(gold, 2):
+        return Verdict(True, verdict.extracted, "equal at two decimals")
+    return verdict
 
 
 def metrics(examples: Sequence[Example], correct: Sequence[bool]) -> dict[str, float]:
@@ -72,4 +78,5 @@ MATHVISION = Benchmark(
     read=read,
     judge=judge,
     metrics=metrics,
+    protocol="one completion, greedy (lmms-eval, mathvision_test.yaml: temperature 0)",
 )

@@ -7,7 +7,7 @@ answer_type ("text", "integer", "float", "list"), metadata (category, task, skil
 
 Rules: evaluation/calculate_score.py of the official repository, as kept in lmms-eval
 (lmms_eval/tasks/mathvista/mathvista_evals.py). The official extraction asks GPT; here the answer must be
-stated (``rlsd_cli.verifiers.extract``). The official normalisation then takes the option that is nearest by
+stated (``rlsd_cli.verifiers.answers``). The official normalisation then takes the option that is nearest by
 edit distance; here an answer that is no option is wrong. Both tend to make our numbers lower.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question, accuracy_by, lettered, plain_accuracy
 from rlsd_cli.tasks.base import Example
 from rlsd_cli.verifiers.answers import stated_answer
-from rlsd_cli.verifiers.choice import verify_choice
+from rlsd_cli.verifiers.choice import judge_letter, letter_of_text
 from rlsd_cli.verifiers.numeric import parse_number
 from rlsd_cli.verifiers.reasoning import cut_reasoning
 from rlsd_cli.verifiers.verdict import Verdict
@@ -37,6 +37,7 @@ def read(row: Mapping[str, Any]) -> Question:
         images=(row["decoded_image"],),
         meta={
             "options": choices,
+            "letter": letter_of_text(str(row["answer"]), choices) if choices else None,
             "answer_type": row["answer_type"],
             "precision": int(row["precision"] or 0),
             "task": (row.get("metadata") or {}).get("task") or "other",
@@ -72,12 +73,12 @@ def same_value(extracted: str, gold: str, answer_type: str, precision: int) -> b
 def judge(completion: str, example: Example) -> Verdict:
     """Judge a completion: an option by letter or text, a number by its type's rule."""
     if example.meta["options"]:
-        return verify_choice(completion, example.answer, example.meta["options"])
+        return judge_letter(completion, example.meta["letter"], example.meta["options"])
     rest = cut_reasoning(completion).strip()
     extracted = stated_answer(completion) or (rest if parse_number(rest) is not None or numbers(rest) else "")
     meta = example.meta
     right = bool(extracted) and same_value(extracted, example.answer, meta["answer_type"], meta["precision"])
-    return Verdict(correct=right, extracted=extracted)
+    return Verdict(right, extracted, f"{'equal' if right else 'not equal'} by the rule of {meta['answer_type']}")
 
 
 def metrics(examples: Sequence[Example], correct: Sequence[bool]) -> dict[str, float]:
@@ -94,4 +95,5 @@ MATHVISTA = Benchmark(
     read=read,
     judge=judge,
     metrics=metrics,
+    protocol="one completion, greedy (the official models/gpt.py and lmms-eval: temperature 0)",
 )

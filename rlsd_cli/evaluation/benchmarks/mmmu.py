@@ -16,10 +16,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlsd_cli.evaluation.benchmarks.base import LETTERS, Benchmark, Question, accuracy_by, lettered, plain_accuracy
+from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question, accuracy_by, lettered, plain_accuracy
 from rlsd_cli.tasks.base import Example
 from rlsd_cli.verifiers.answers import stated_answer
-from rlsd_cli.verifiers.choice import chosen_letter
+from rlsd_cli.verifiers.choice import LETTERS, chosen_letter, gold_letter
 from rlsd_cli.verifiers.reasoning import cut_reasoning
 from rlsd_cli.verifiers.verdict import Verdict
 
@@ -65,7 +65,9 @@ def literal_list(value: Any) -> list[str]:
 
 def read(row: Mapping[str, Any]) -> Question:
     """Return a row as a question; images are those that the text names, or all where it names none."""
-    options = literal_list(row["options"]) if row["question_type"] == "multiple-choice" else []
+    multiple_choice = row["question_type"] == "multiple-choice"
+    options = literal_list(row["options"]) if multiple_choice else []
+    answer = str(row["answer"])
     text = row["question"] + ("\n" + lettered(options) if options else "")
     present = [n for n in range(1, MAX_IMAGES + 1) if row.get(f"image_{n}") is not None]
     named = [n for n in present if f"<image {n}>" in text] or present
@@ -75,10 +77,12 @@ def read(row: Mapping[str, Any]) -> Question:
     return Question(
         id=row["id"],
         text=text,
-        answer=str(row["answer"]),
+        answer=answer,
         images=tuple(row[f"image_{n}"] for n in named),
         meta={
             "options": options,
+            "letter": gold_letter(answer, options) if options else None,
+            "multiple_choice": multiple_choice,
             "subject": subject,
             "discipline": DISCIPLINE_OF.get(subject, "other"),
             "question_type": row["question_type"],
@@ -127,10 +131,12 @@ def judge(completion: str, example: Example) -> Verdict:
         if letter is None:  # the official fallback: the last letter in brackets
             found = re.findall(rf"\(([{LETTERS[: len(options)]}])\)", cut_reasoning(completion))
             letter = found[-1] if found else ""
-        return Verdict(correct=letter == example.answer, extracted=letter)
+        right = bool(letter) and letter == example.meta["letter"]
+        return Verdict(right, letter, f"{'the right' if right else 'another' if letter else 'no'} option")
     extracted = stated_answer(completion) or cut_reasoning(completion).strip()
     golds = [form for gold in literal_list(example.answer) for form in normalise(gold)]
-    return Verdict(correct=bool(extracted) and matches(open_candidates(extracted), golds), extracted=extracted)
+    right = bool(extracted) and matches(open_candidates(extracted), golds)
+    return Verdict(right, extracted, f"{'a match' if right else 'no match'} by the official rule of open answers")
 
 
 def metrics(examples: Sequence[Example], correct: Sequence[bool]) -> dict[str, float]:
@@ -151,4 +157,5 @@ MMMU = Benchmark(
     judge=judge,
     metrics=metrics,
     every_subset=True,
+    protocol="one completion, greedy (mmmu/configs/llava1.5.yaml: temperature 0)",
 )

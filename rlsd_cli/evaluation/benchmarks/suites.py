@@ -8,34 +8,35 @@ from typing import Any
 
 from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
-from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question
+from rlsd_cli.evaluation.benchmarks.base import NO_ANSWER, Benchmark, Question, fault_of
 from rlsd_cli.evaluation.benchmarks.mathvision import MATHVISION
 from rlsd_cli.evaluation.benchmarks.mathvista import MATHVISTA
 from rlsd_cli.evaluation.benchmarks.mmmu import MMMU
+from rlsd_cli.evaluation.benchmarks.text import own_benchmark, text_benchmarks
 from rlsd_cli.evaluation.benchmarks.wemath import WEMATH
 from rlsd_cli.evaluation.benchmarks.zerobench import ZEROBENCH
 from rlsd_cli.records.missing import is_nan
 from rlsd_cli.tasks.base import Example
 from rlsd_cli.tasks.images import load_images
 from rlsd_cli.tasks.messages import append_text, images_of, user_message
-from rlsd_cli.tasks.source import load_rows
+from rlsd_cli.tasks.source import has_configurations, load_rows
 from rlsd_cli.verifiers.verdict import Verdict
 
 BENCHMARKS = {each.name: each for each in (MMMU, MATHVISTA, MATHVISION, ZEROBENCH, WEMATH)}
-NO_ANSWER = ("", "?", "None")
 
 
 def find(name: str) -> Benchmark:
-    """Return a benchmark.
+    """Return a benchmark by its name, or one of the user's by the path of its YAML file.
 
     Raises:
-        UserError: There is none of that name.
+        UserError: There is none of that name, or the file describes none.
     """
-    if name not in BENCHMARKS:
-        raise UserError(
-            f"there is no benchmark '{name}'{nearest(name, BENCHMARKS) or '.'} Known: {', '.join(BENCHMARKS)}."
-        )
-    return BENCHMARKS[name]
+    if name.endswith((".yaml", ".yml")):
+        return own_benchmark(name)
+    known = BENCHMARKS | text_benchmarks()
+    if name not in known:
+        raise UserError(f"there is no benchmark '{name}'{nearest(name, known) or '.'} Known: {', '.join(known)}.")
+    return known[name]
 
 
 def load_suite(
@@ -49,7 +50,7 @@ def load_suite(
     """Return a benchmark's questions as chat prompts with images.
 
     Args:
-        name: 'mmmu', 'mathvista', 'mathvision', 'zerobench' or 'wemath'.
+        name: One of docs/benchmarks.md, or the path of a YAML file.
         source: A local copy (a parquet or JSON file, or a directory in the hub's layout), or another hub id;
             the benchmark's own hub data set if None.
         limit: Only the first questions, in the benchmark's order.
@@ -57,34 +58,40 @@ def load_suite(
         instruction: The end of the prompt; the benchmark's own if None.
         max_pixels: Larger images are scaled down to it.
 
+    Returns:
+        The questions. One that no completion could be right for has the reason in ``meta["unanswerable"]``.
+
     Raises:
         UserError: The benchmark, a column or an image is missing, or the split has no public answers.
     """
     benchmark = find(name)
     source = source or benchmark.hub
-    rows = load_rows(source, split or benchmark.split, every_subset=benchmark.every_subset)
+    path = Path(source).expanduser()
+    one_table = path.is_file() or (path.is_dir() and not has_configurations(path))
+    subset = None if one_table else benchmark.subset
+    rows = load_rows(source, split or benchmark.split, subset, every_subset=benchmark.every_subset)
     for column in benchmark.columns:
         if column not in rows.column_names:
             raise UserError(
                 f"{source} is no copy of {name}: it has no column '{column}' "
                 f"but {', '.join(rows.column_names)}; give the layout of {benchmark.hub}."
             )
-    path = Path(source).expanduser()
     folder = path if path.is_dir() else path.parent
     ending = benchmark.instruction if instruction is None else instruction
     examples = []
     for index in benchmark.order(rows)[:limit]:
         where = f"row {index} of {source}"
         question = read_row(benchmark, rows[index], where)
+        fault = fault_of(question)
         images = load_images(list(question.images), folder, where, max_pixels=max_pixels)
         messages = [user_message(question.text, images)]
         examples.append(
             Example(
-                id=question.id,
+                id=question.id or str(index),
                 prompt=append_text(messages, ending) if ending else messages,
                 answer=question.answer,
                 images=images_of(messages),
-                meta={**question.meta, "benchmark": name, "row": index},
+                meta={**question.meta, "benchmark": name, "row": index} | ({"unanswerable": fault} if fault else {}),
             )
         )
     if all(example.answer.strip() in NO_ANSWER for example in examples):

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlsd_cli.evaluation.benchmarks.base import Benchmark, Question, mean, plain_accuracy
 from rlsd_cli.tasks.base import Example
-from rlsd_cli.verifiers.choice import verify_choice
+from rlsd_cli.verifiers.choice import gold_letter, judge_letter
 from rlsd_cli.verifiers.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -48,18 +48,26 @@ def split_options(text: str) -> list[str]:
 def read(row: Mapping[str, Any]) -> Question:
     """Return a row as a question."""
     steps, _, part = row["key"].partition("steps_")
+    options, answer = split_options(row["option"]), str(row["answer"])
     return Question(
         id=f"{row['ID']}-{part}",
         text=f"{row['question']}\n{row['option']}",
-        answer=row["answer"],
+        answer=answer,
         images=(row["image_path"],),
-        meta={"options": split_options(row["option"]), "problem": row["ID"], "steps": int(steps), "part": part},
+        meta={
+            "options": options,
+            "letter": gold_letter(answer, options),
+            "multiple_choice": True,
+            "problem": row["ID"],
+            "steps": int(steps),
+            "part": part,
+        },
     )
 
 
 def judge(completion: str, example: Example) -> Verdict:
     """Judge a completion by its option."""
-    return verify_choice(completion, example.answer, example.meta["options"])
+    return judge_letter(completion, example.meta["letter"], example.meta["options"])
 
 
 def by_problem(rows: Dataset) -> list[int]:

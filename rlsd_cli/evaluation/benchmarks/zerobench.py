@@ -49,7 +49,8 @@ def judge(completion: str, example: Example) -> Verdict:
     wrapped = BRACES.findall(extracted or cut_reasoning(completion))
     if wrapped and (not extracted or extracted.startswith("{")):
         extracted = wrapped[-1].strip()
-    return Verdict(correct=bool(extracted) and canonical(extracted) == canonical(example.answer), extracted=extracted)
+    right = bool(extracted) and canonical(extracted) == canonical(example.answer)
+    return Verdict(right, extracted, "an exact match" if right else "no exact match")
 
 
 ZEROBENCH = Benchmark(
@@ -60,4 +61,6 @@ ZEROBENCH = Benchmark(
     instruction="Let's think step by step and give the final answer in curly braces, like this: {final answer}",
     read=read,
     judge=judge,
+    sampling={"samples": 5, "temperature": 0.7, "top_p": 0.95, "max_new_tokens": 16_000},
+    protocol="five completions at temperature 0.7 and top-p 0.95 (inspect_evals, zerobench), and one greedy",
 )

@@ -221,7 +221,8 @@ def zerobench(tmp_path):
         (0, r"\boxed{1204}", True),
         (0, "<answer>1,204</answer>", True),
         (0, "{1205}", False),
-        (0, "1204", False),
+        (0, "I see 1204 of them.", False),
+        (0, "1204", True),
         (1, '{"blue  whale."}', True),
         (1, "{a blue whale}", False),
         (1, "<think>{blue whale}</think>", False),
@@ -330,3 +331,42 @@ def test_hub_benchmark_without_network_is_told_in_a_sentence(monkeypatch):
     for benchmark in BENCHMARKS.values():
         with pytest.raises(UserError, match="nor to be had from the hub"):
             load_suite(benchmark.name)
+
+
+def test_gold_of_mathvista_is_an_options_text_even_if_it_is_a_letter(tmp_path):
+    row = {"pid": "1", "question": "Which point?", "choices": ["C", "A", "D", "B"], "answer": "A"}
+    (example,) = load_suite("mathvista", copies.mathvista(tmp_path / "v.parquet", [row | {"answer_type": "text"}]))
+    assert [judge(text, example).correct for text in (r"\boxed{B}", r"\boxed{A}", r"\boxed{(B) A}")] == [
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("answer", ["F", "b)", "7", "None", ""])
+def test_question_whose_answer_is_no_option_is_marked_and_never_right(tmp_path, answer):
+    rows = [{"id": str(n), "question": "Which?", "options": ["2", "3", "5"], "answer": "A"} for n in range(2)]
+    rows[1]["answer"] = answer
+    good, bad = load_suite("mathvision", copies.mathvision(tmp_path / "v.parquet", rows))
+    assert "unanswerable" not in good.meta
+    if answer == "b)":  # a letter in another dress
+        assert judge(r"\boxed{B}", bad).correct
+    else:
+        assert "unanswerable" in bad.meta
+        assert not any(judge(rf"\boxed{{{said}}}", bad).correct for said in ("A", "F", "7", "None", "3"))
+
+
+def test_options_beyond_the_tenth_have_letters(tmp_path):
+    options = [str(n) for n in range(12)]
+    row = copies.mmmu_row("validation_Math_1", "Which? <image 1>", "K", repr(options))
+    (example,) = load_suite("mmmu", copies.mmmu(tmp_path / "m.parquet", [row]))
+    assert "(L) 11" in as_text(example.prompt)
+    assert judge("Answer: K", example).correct
+    assert not judge("Answer: L", example).correct
+
+
+@pytest.mark.parametrize("said", [r"\boxed{\frac{1}{2}}", r"\boxed{0.5}", r"\boxed{½}", r"\boxed{A}"])
+def test_value_of_an_option_counts_in_any_form(tmp_path, said):
+    row = {"id": "1", "question": "Which?", "options": [r"$\frac12$", r"$\frac13$"], "answer": "A"}
+    (example,) = load_suite("mathvision", copies.mathvision(tmp_path / "v.parquet", [row]))
+    assert judge(said, example).correct
