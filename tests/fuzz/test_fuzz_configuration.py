@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from rlsd_cli.arms import ARMS, configure
 from rlsd_cli.config import layers
 from rlsd_cli.config.run import RunConfig, dump
-from rlsd_cli.sweep.plan import plan, read_sweep, shell_line
+from rlsd_cli.sweep.plan import plan, read_sweep
+from rlsd_cli.sweep.shell import shell_line
 
 WHOLE = {method: configure.build([{"method": method}]).model_dump() for method in ARMS}
 DATA = {"path": "x.jsonl", "layout": "plain", "columns": {"prompt": "q"}, "max_pixels": 5, "tolerance": 0.1}
