@@ -15,21 +15,39 @@ from pydantic import (
 
 from rlsd_cli.config.data import DataConfig
 from rlsd_cli.config.gym import GymConfig
-from rlsd_cli.config.layers import Section, short
+from rlsd_cli.config.layers import Section, nearest, short
+from rlsd_cli.config.outside import is_outside
 from rlsd_cli.config.recipe import is_base, parse
+from rlsd_cli.config.rewards import RewardTerm
 
+TASKS = ("arithmetic", "dataset", "reasoning_gym")
 BASE = "base"  # the method of a run directory whose model nobody trained
 
 
 class TaskConfig(Section):
     """Which questions are asked."""
 
-    name: Literal["arithmetic", "dataset", "reasoning_gym"] = "arithmetic"
+    name: str = Field(default="arithmetic", description=f"{', '.join(TASKS)}, or package.module:Class")
+    options: dict[str, Any] = Field(default_factory=dict, description="arguments of a task of your own")
+    reward: Annotated[list[RewardTerm], Field(min_length=1)] | None = Field(
+        default=None, description="terms with weights, whose sum is the reward; the task's own if none"
+    )
     operations: Annotated[int, Field(ge=1, le=12, description="as the embedded base has them")] = 4
     words: Annotated[int, Field(ge=0, le=4, description="meaningless words before a step; as the base has them")] = 1
     word_choices: Annotated[int, Field(ge=1, le=12, description="of how many each is drawn; likewise")] = 8
     data: DataConfig = Field(default=DataConfig(), description="for the task 'dataset': docs/data.md")
     gym: GymConfig = Field(default=GymConfig(), description="for the task 'reasoning_gym': docs/smollm2.md")
+
+    @field_validator("name")
+    @classmethod
+    def check_name(cls, name: str) -> str:
+        """A task is built in, or names a class; nothing is imported here."""
+        if name not in TASKS and not is_outside(name):
+            raise ValueError(
+                f"there is no task '{name[:100]}'{nearest(name, TASKS)}; tasks: {', '.join(TASKS)}, "
+                "or a class of your own, as package.module:Class"
+            )
+        return name
 
     @model_validator(mode="after")
     def check_data(self) -> TaskConfig:
@@ -38,13 +56,17 @@ class TaskConfig(Section):
             raise ValueError("task.name=dataset and task.data.path=… go together: give both, or neither")
         if (self.name == "reasoning_gym") != bool(self.gym.sets):
             raise ValueError("task.name=reasoning_gym and task.gym.sets=… go together: give both, or neither")
+        if self.options and self.name in TASKS:
+            raise ValueError(f"task.options are for a task of your own: leave them out with task.name={self.name}")
         return self
 
     @model_serializer(mode="wrap")
     def leave_out_other_tasks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no section of another task, so that older runs keep the configuration that they were made with."""
+        """Write nothing that another task would use, so that older runs keep the configuration they were made with."""
         unused = {"data"} if not self.data.path else set()
         unused |= {"gym"} if not self.gym.sets else set()
+        unused |= {"options"} if not self.options else set()
+        unused |= {"reward"} if self.reward is None else set()
         return {key: value for key, value in handler(self).items() if key not in unused}
 
 
