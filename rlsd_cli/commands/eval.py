@@ -243,7 +243,7 @@ def evaluate(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.", rich_help_panel=ENGINE)
+        int | None, typer.Option(min=1, max=1024, help="CPU threads. Default: torch's choice.", rich_help_panel=ENGINE)
     ] = None,
 ) -> None:
     """Evaluate a run on its held-out suites or on benchmarks, greedy and sampled, with 95 % intervals.

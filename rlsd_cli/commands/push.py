@@ -15,10 +15,11 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and print the model card; send nothing.")] = False,
 ) -> None:
     """Publish a run's final model, with a card that says how it was trained and what was measured."""
-    from rlsd_cli.hub.push import check_pushable, write_card
+    from rlsd_cli.hub.push import check_name, check_pushable, write_card
     from rlsd_cli.hub.push import push as send
     from rlsd_cli.runs.directory import RunDir
 
+    check_name(repo_id)
     run = RunDir.open(run_dir)
     check_pushable(run)
     if dry_run:

@@ -23,7 +23,7 @@ def gates(
     questions: Annotated[int, typer.Option(min=20, help="Questions per base.")] = 400,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers here as well.")] = None,
     page: Annotated[Path | None, typer.Option(help="Renew the tables between the marks of this page.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024)] = None,
 ) -> None:
     """Measure whether a base reads references as a Bayesian would, and whether credit for tokens can gain on it.
 

@@ -45,7 +45,7 @@ def theory(
     ] = Prior.kinds,
     questions: Annotated[int, typer.Option(min=2, help="Held-out questions.", rich_help_panel=RUN)] = 100,
     samples: Annotated[int, typer.Option(min=2, help="Completions per question.", rich_help_panel=RUN)] = 4,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads. Default: torch's choice.")] = None,
 ) -> None:
     """Check the paper's theorems: exactly on enumerable models, or by estimation on a run's checkpoints.
 

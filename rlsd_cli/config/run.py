@@ -113,7 +113,9 @@ class TrainConfig(Section):
     gradient_checkpointing: bool = False
     save_every: Annotated[int, Field(ge=1)] = 50
     keep_checkpoints: Annotated[int, Field(ge=1)] | None = None
-    threads: Annotated[int, Field(ge=1)] | None = Field(default=None, description="CPU threads; torch's choice if none")
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="CPU threads; torch's choice if none"
+    )
     lora_rank: Annotated[int, Field(ge=1)] | None = Field(default=None, description="LoRA; all weights where none")
     lora_alpha: Annotated[float, Field(gt=0)] | None = Field(default=None, description="twice the rank where none")
     lora_targets: str | list[str] = Field(default="all-linear", description="names of the modules that get an adapter")

@@ -24,6 +24,22 @@ def check_pushable(run_dir: RunDir) -> None:
         )
 
 
+def check_name(repo_id: str) -> None:
+    """Check the name of a repository before anything is written or sent.
+
+    Raises:
+        UserError: It is not OWNER/NAME as the hub allows it.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+        _, _ = repo_id.split("/")
+    except (HFValidationError, ValueError):
+        raise UserError(f"'{repo_id}' is no OWNER/NAME of the hub: letters, digits, '-', '_' and '.' only.") from None
+
+
 def write_card(run_dir: RunDir) -> str:
     """Write the model card into the run's model directory, and return it."""
     text = card(run_dir)

@@ -35,16 +35,25 @@ def explained(error: BaseException) -> tuple[str, int]:
     words = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in words.lower():
         return "the memory did not suffice: give smaller batches, shorter completions or a smaller model", 2
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full: free some room", 2
-    if isinstance(error, OSError) and error.errno == errno.EMFILE:
-        return "too many files are open: raise the limit (ulimit -n)", 2
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}", 2
+    if isinstance(error, OSError) and (told := told_by_system(error)):
+        return told, 2
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the package {error.name.split('.')[0]} is missing: install it", 2
     said = f"{type(error).__name__}: {words}" if words else type(error).__name__
     return said[:SHOWN].rstrip("."), 1
+
+
+def told_by_system(error: OSError) -> str:
+    """Return what the operating system refuses, '' where it names no file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: free some room"
+    if error.errno == errno.EMFILE:
+        return "too many files are open: raise the limit (ulimit -n)"
+    if error.filename is None or not error.strerror:
+        return ""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is a file, or lies in one: give another path"
+    return f"{error.filename}: {error.strerror.lower()}"
 
 
 def written(text: str) -> Path | None:

@@ -133,9 +133,11 @@ def plan(sweep: SweepFile, output_dir: Path | None = None, seeds: list[int] | No
         seeds: Instead of the file's.
 
     Raises:
-        UserError: A method, preset or key is unknown, or two variants have one label.
+        UserError: A method, preset or key is unknown, two variants have one label, or the output directory is a file.
     """
     base = output_dir or Path(sweep.output_dir)
+    if base.exists() and not base.is_dir():
+        raise UserError(f"{base} is a file: give a directory with --output-dir.")
     entries = [variant for entry in sweep.runs for variant in entry.variants()]
     labels = [entry.label or entry.method for entry in entries]
     doubled = sorted({label for label in labels if labels.count(label) > 1})

@@ -107,6 +107,7 @@ def test_a_closed_pipe_is_nobodys_fault(tmp_path):
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory did not suffice", 2),
         (OSError(28, "No space left on device"), "the disk is full", 2),
         (PermissionError(13, "Permission denied", "/x/y"), "/x/y: permission denied", 2),
+        (FileExistsError(17, "File exists", "/x"), "/x is a file, or lies in one", 2),
         (IsADirectoryError(21, "Is a directory", "/x"), "/x: is a directory", 2),
         (ModuleNotFoundError("No module named 'a.b'", name="a.b"), "the package a is missing", 2),
         (AssertionError(), "AssertionError", 1),

@@ -126,3 +126,10 @@ def test_what_cannot_be_sent_is_told(run_dir, tmp_path):
     (run_dir.model_dir / "adapter_config.json").unlink()
     with pytest.raises(UserError, match="no final model"):
         push(run_dir, "me/mine", FakeHub())
+
+
+@pytest.mark.parametrize("name", ["", "me", "a/b/c", "bad id!!/x", "me/"])
+def test_a_name_that_the_hub_does_not_allow_is_refused_before_the_card_is_written(run_dir, name):
+    result = CliRunner().invoke(app, ["push", str(run_dir.path), name, "--dry-run"])
+    assert isinstance(result.exception, UserError)
+    assert "OWNER/NAME" in str(result.exception)
