@@ -21,7 +21,7 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
 FILES = {
     "a.jsonl": LINES.encode(),
     "A.JSONL": LINES.encode(),
-    "a.jsonl.gz": gzip.compress(LINES.encode()),
+    "a.jsonl.gz": gzip.compress(LINES.encode(), mtime=0),
     "a.jsonl.zst": pa.compress(LINES.encode(), "zstd", asbytes=True),
     "a.json": json.dumps(ROWS, indent=2).encode(),
     "a.csv": b"prompt,answer\n1+1=,2\n2+2=,4\n",

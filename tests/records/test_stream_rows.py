@@ -22,7 +22,7 @@ def separated(mark: str) -> bytes:
 
 
 def packed(data: bytes) -> dict[str, bytes]:
-    return {"": data, ".gz": gzip.compress(data), ".zst": pa.compress(data, "zstd", asbytes=True)}
+    return {"": data, ".gz": gzip.compress(data, mtime=0), ".zst": pa.compress(data, "zstd", asbytes=True)}
 
 
 def rows_of(path, **options):
@@ -102,9 +102,9 @@ def test_a_stream_is_read_as_a_file_is(kind, seekable):
         ("a.json", b'[{"q": 1, "q": 2}]', "row 1 has the key 'q' twice"),
         ("a.parquet", b"PAR1 and no more", "no readable parquet file"),
         ("a.arrow", b"nothing of the kind", "no readable arrow file"),
-        ("a.jsonl", gzip.compress(LINES), "let its name end in .gz"),
+        ("a.jsonl", gzip.compress(LINES, mtime=0), "let its name end in .gz"),
         ("a.jsonl.gz", LINES, "no whole gzip file"),
-        ("a.jsonl.gz", gzip.compress(LINES * 50)[:-9], "no whole gzip file"),
+        ("a.jsonl.gz", gzip.compress(LINES * 50, mtime=0)[:-9], "no whole gzip file"),
         ("a.csv.zst", pa.compress(separated(",") * 50, "zstd", asbytes=True)[:-6], "no whole zstd file"),
         ("a.csv", b"PK\x03\x04\x14\x00", "Excel workbook"),
         ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
@@ -161,7 +161,7 @@ def test_files_of_a_folder_are_listed_by_kind_whatever_lies_beside_them(tmp_path
     for name, data in {
         "10.jsonl": LINES,
         "9.JSONL": LINES,
-        "b.csv.gz": gzip.compress(separated(",")),
+        "b.csv.gz": gzip.compress(separated(","), mtime=0),
         "._b.csv.gz": b"\x00\x05\x16\x07",
         "list.json": json.dumps(ROWS).encode(),
         "settings.json": json.dumps({"seed": 1}, indent=2).encode(),
