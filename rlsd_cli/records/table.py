@@ -15,6 +15,8 @@ from typing import Any, Protocol, overload
 from rlsd_cli.errors import UserError
 from rlsd_cli.records.errors import Damage, RowError
 
+BLOCK = 2**22  # bytes that are read at a time where all rows are
+
 
 class Table(Protocol):
     """Rows by number and columns by name; the library `datasets` has such tables, too."""
@@ -82,7 +84,15 @@ class Spooled:
         )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self[index] for index in range(len(self)))
+        first = 0
+        while first < len(self):
+            last = max(first + 1, bisect_right(self.ends, self.ends[first] + BLOCK) - 1)
+            start = self.ends[first]
+            block = os.pread(self.file.fileno(), self.ends[last] - start, start)
+            for index in range(first, last):
+                line = block[self.ends[index] - start : self.ends[index + 1] - start]
+                yield self.blank | json.loads(line.decode("utf-8", "surrogatepass"))
+            first = last
 
 
 class Joined:

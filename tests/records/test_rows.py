@@ -91,6 +91,16 @@ def test_values_keep_their_types_whatever_the_other_rows_hold(tmp_path):
     assert pickle.loads(pickle.dumps(table))[5] == {"answer": ["a", 2]}
 
 
+def test_a_column_is_read_whole_whatever_the_lengths_of_the_rows(tmp_path, monkeypatch):
+    # Blocks of 64 bytes: some hold several rows, some a part of one.
+    monkeypatch.setattr("rlsd_cli.records.table.BLOCK", 64)
+    rows = [{"answer": "x" * (index * 37 % 200), "n": index} for index in range(100)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = load_rows(str(tmp_path / "a.jsonl"))
+    assert list(table["answer"]) == [row["answer"] for row in rows]
+    assert listed(table) == rows
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
