@@ -35,14 +35,16 @@ NAMED = re.compile(
     r"\b(?i:option|choice|answer|statement)\s*(?P<a>\([A-Z]\)|[A-Z])\s+(?:is|must\s+be|seems|appears)\s+(?:therefore\s+|thus\s+|the\s+)?"
     r"(?:only\s+)?(?:correct|right|best|true|answer)\b"
     r"|(?P<b>\([A-Z]\))\s+(?:is|must\s+be)\s+(?:therefore\s+|thus\s+)?(?:the\s+)?(?:correct|right|best)\b"
-    r"|\b(?i:choose|select|pick)\s+(?i:option\s+|choice\s+|answer\s+)?(?P<c>\([A-Z]\)|[A-Z])(?=[\s.,;]|$)"
+    r"|\b(?i:choose|select|pick|go\s+with|going\s+with|opt\s+for)\s+(?i:option\s+|choice\s+|answer\s+)?(?P<c>\([A-Z]\)|[A-Z])(?=[\s.,;]|$)"
 )
 CONCLUSION = re.compile(
     r"(?:^|[.!?\n,;]\s*|\s)(?i:therefore|thus|hence|so|consequently|in\s+conclusion)[,:]?\s+"
     r"(?i:(?:it\s+is|it's|it\s+must\s+be|we\s+(?:choose|pick|select)|i\s+(?:choose|pick|select)|choose|option|choice)\s+)*"
     r"(?:option\s+|choice\s+)?(?P<said>\([A-Z]\)|[A-Z])\s*[.!]?\s*$",
 )
-NOT = re.compile(r"\b(?:not|n't|neither|nor|except)\s*$", re.IGNORECASE)
+NOT = re.compile(
+    r"(?:\b(?:not|neither|nor|except|could|might|may|cannot|if\s+(?:we|i|you|one))|n't)\s*$", re.IGNORECASE
+)
 
 
 def bare(answer: str) -> str:

@@ -9,12 +9,14 @@ ANSWER_END = re.compile(r"<\s*/\s*(?:answer|solution|final_answer)\s*>|<\|end_of
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 GAP = r"[\s*_]{0,8}"
 _TO = r"(?:\s+(?:to|of|for)\s+[^.\n:：?=]{1,60}?)?(?:\s*\([^)\n]{1,40}\))?"
-_IS = r"(?:is|are|was|equals|(?:would|should|must|will|has\s+to|can\s+only|comes\s+out\s+to)\s+be|comes\s+out\s+as)\b"
+_THEN = r"(?:(?:therefore|thus|then|indeed|also)\s+)?"
+_BE = rf"(?:would|should|must|will|has\s+to|can\s+only|comes\s+out\s+to)\s+{_THEN}be"
+_IS = rf"(?:is|are|was|equals|{_BE}|comes\s+out\s+as)\b"
 _CHOICE = r"(?:correct|right|best|final|proper|answer)\s+(?:option|choice)"
 _NOUN = rf"(?:answers?(?:\s+(?:option|choice|letter))?|{_CHOICE}|(?:final|end)\s+(?:result|value)|result|solution)"
 ENGLISH = re.compile(
     rf"\b{_NOUN}{_TO}{GAP}(?:>\s?[:：]|(?:[,]?\s*(?:therefore|thus|then|hence|also|so|again|clearly|indeed),?\s+)?{_IS}(?:\s+(?:therefore|thus|then|hence|simply|clearly|indeed|just|also|exactly|definitely|most\s+likely|likely),?)*{GAP}[:：]?"
-    rf"|[:：=]|\s[–—-](?=\s)|[–—])(?:\s|[*_])*"
+    rf"|[:：=→]|\s[–—-](?=\s)|\s?(?:->|=>|→)|[–—])(?:\s|[*_])*"
     rf"|(?:^|\n)\s*[#*_ ]*(?:option|choice)\s*[*_]*\s*[:：]\s*[*_]*\s*",
     re.IGNORECASE,
 )
@@ -25,7 +27,7 @@ HEADING = re.compile(
 )
 FOREIGN = re.compile(
     r"(?:(?:最终|正确|最后|所以|因此|故|本题)?(?:的)?(?:答案|答え|解答|正解|选项)(?:选项)?\s*(?:[:：]|是|为|為|は|应该是|应为|选)\s*[:：]?"
-    r"|(?:故|应|因此|所以|本题)\s*[选選](?:择|擇)?\s*[:：]?"
+    r"|(?:故|应|因此|所以|本题|我|^|\n)\s*[选選](?:择|擇)?\s*[:：]?\s*(?=[（(]?[A-Za-z])"
     r"|(?:정답|답|최종\s*답)\s*(?:은|는|:|：)\s*[:：]?"
     r"|\b(?:respuesta|solución|réponse|reponse|solution|antwort|lösung|resposta|solução|risposta|soluzione|antwoord|odpowied[zź]"
     r"|svaret|svar|cevap|yanıt|đáp\s+án|jawaban(?:nya)?|ответ)(?:\s+(?:correcta?|final|finale?|correta|corretta|richtige|juste|bonne|est\s+donc))?"

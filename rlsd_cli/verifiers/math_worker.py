@@ -2,8 +2,8 @@
 
 It is run by path and imports nothing of this package, so that it starts fast and anywhere. latex2sympy reads
 (``math_verify`` brings it), numbers, sets, intervals and tuples are compared here, terms with variables and
-equations by ``math_verify.verify``. The alarm works here, in a main thread; what it cannot interrupt (a power
-computed in C) is ended from outside.
+equations by ``math_verify.verify``. Time is that of the processor: one alarm raises, and where it can't (a power
+computed in C), a second one ends the process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import permutations
 from typing import Any
 
 MEMORY_BYTES = 4 * 2**30
+GRACE_SECONDS = 1.0
 CLOSE = 1.01e-6  # relative; 0.333333 is 1/3 to just 1e-6
 DIGITS = 60  # of exact values that are no rational numbers
 SAME_DIGITS = 1e-40
@@ -250,7 +251,11 @@ class Comparer:
         return any(power.exp.free_symbols for power in term.atoms(self.sympy.Pow))
 
     def same_relation(self, answer: Any, gold: Any) -> bool:
-        """Compare equations and inequalities of one another: by math-verify, either way round."""
+        """Compare equations and inequalities: by their sets of solutions, or by math-verify, either way round."""
+        if self.is_region(answer) and self.is_region(gold):
+            symbols = answer.free_symbols | gold.free_symbols
+            if len(symbols) == 1:
+                return self.same_set(self.as_set(answer), self.as_set(gold))
         found = self.verify(gold, answer, timeout_seconds=None, numeric_precision=30)
         return bool(found or self.verify(answer, gold, timeout_seconds=None, numeric_precision=30))
 
@@ -281,13 +286,15 @@ def main() -> None:
         comparer.why(*pair)
     alarms = hasattr(signal, "setitimer")
     if alarms:
-        signal.signal(signal.SIGALRM, out_of_time)
+        signal.signal(signal.SIGPROF, out_of_time)
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         answer, gold, seconds = json.loads(line)
         try:
             if alarms:
-                signal.setitimer(signal.ITIMER_REAL, seconds)
+                signal.setitimer(signal.ITIMER_VIRTUAL, seconds + GRACE_SECONDS)
+                signal.setitimer(signal.ITIMER_PROF, seconds)
             word = comparer.why(answer, gold)
         except OutOfTime:
             word = "late"
@@ -295,7 +302,8 @@ def main() -> None:
             word = "different"
         finally:
             if alarms:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         print(json.dumps(word), flush=True)
 
 

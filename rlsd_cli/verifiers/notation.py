@@ -83,6 +83,10 @@ THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,|\\[,!; ]|,\\!|[\u00a0\u2009\u202f ])(
 GROUPED = re.compile(r"\d{1,3}(?:(?:\{,\}|,\\!|\\[,!; ]|[,\u00a0\u2009\u202f ])\d{3})+(?!\d)")
 SCIENTIFIC = re.compile(r"(?<![A-Za-z\\\d.])((?:\d+\.?\d*|\.\d+))[eE]([+-]?\d+)(?![A-Za-z\d])")
 TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
+# A set by its condition: {x | x > 3}.
+BUILT = re.compile(
+    r"^\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\s*\{R\})?\s*(?:\\mid|\\vert|\||:|\\colon)\s*((?:[^|]|\|[^|]*\|)+?)\s*\\\}$"
+)
 VULGAR = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in (0xBC, 0xBD, 0xBE, *range(0x2150, 0x215F))}
 VULGAR["↉"] = "0⁄3"
 
@@ -197,4 +201,5 @@ def to_latex(text: str) -> str:
     text = re.sub(r"\s*\*\s*", r" \\cdot ", text)
     text = re.sub(r"(?<=[)\]])\s*(?:U|u|union)\s*(?=[\[(])", r" \\cup ", text)
     text = NAME.sub(lambda found: f"{NAMES[found[1]]} ", text)
+    text = BUILT.sub(r"\1", text.strip())
     return re.sub(r"\s+", " ", text).replace(" )", ")").replace(r"\pi /", r"\pi/").strip()

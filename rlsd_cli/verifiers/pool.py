@@ -1,9 +1,10 @@
-"""Comparing expressions in child processes, each pair once, within one bound of time for a batch.
+"""Comparing expressions in child processes, each pair once, within one budget of time for a batch.
 
 What a model writes can hang any computer algebra (``9^{9^{9^{9}}}``), and an alarm fails in threads and in C code.
-So the comparison runs in children that are ended when they are late. A batch asks all its different pairs at once:
-first each for a short time, then, with what is left of the batch's bound, the late ones for longer. So a hanging
-answer costs its own verdict and no other's, however many completions of a group agree on it.
+So the comparison runs in children that end themselves when they are late. A batch asks all its different pairs at
+once: first each for a short time, then the first of the late ones for longer. So a hanging answer costs its own verdict
+and no other's, however many completions of a group agree on it. Seconds are those of the child's processor, and what
+each pair gets hangs on the number of pairs alone: a busy machine takes longer and gives the same verdicts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,12 +26,12 @@ from rlsd_cli.errors import UserError
 
 Pair = tuple[str, str]  # (answer, gold)
 
-START_SECONDS = 120.0
-FIRST_SECONDS = 3.0  # of the first try, less where a batch has so many pairs that half its time would not do
-LEAST_SECONDS = 0.25
+START_SECONDS = 300.0  # of the clock
+FIRST_SECONDS = 3.0  # of the first try of a pair, less where the batch has many
+LEAST_SECONDS = 0.5
 SECOND_SECONDS = 10.0  # the official script's grader_timeout, for what the first round left
-BATCH_SECONDS = 60.0
-GRACE_SECONDS = 1.0  # a child that its own alarm did not stop is ended so long after
+BATCH_SECONDS = 60.0  # of each of the two rounds, over all children
+LAST_RESORT = 30.0  # times the seconds: of the clock, for a child that waits for something else than the processor
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 REMEMBERED = 100_000
 WORKER = Path(__file__).with_name("math_worker.py")
@@ -65,19 +65,13 @@ class Child:
         return self.process
 
     def ask(self, question: Any, seconds: float) -> str:
-        """Send a question and return the answer, 'late' if the process had to be ended, '' if it died."""
+        """Send a question and return the answer, '' if the process died or had to be ended."""
         process = self.process
         assert process is not None
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(seconds, stop)
+        timer = threading.Timer(seconds, process.kill)
         timer.daemon = True
         timer.start()
         try:
@@ -86,7 +80,7 @@ class Child:
             timer.cancel()
         if not reply:
             self.end()
-        return reply or ("late" if late.is_set() else "")
+        return reply
 
     @staticmethod
     def exchange(stdin: IO[str], stdout: IO[str], question: Any) -> str:
@@ -103,13 +97,13 @@ class Child:
     def compare(self, pair: Pair, seconds: float) -> str:
         """Return what a pair is: 'equal', 'different', 'unread', or 'late'.
 
-        A child that dies of a pair (out of memory) says 'different' of it.
+        A child that dies of a pair (out of time in C code, out of memory) says 'late' of it.
 
         Raises:
             UserError: The child does not start.
         """
         self.start()
-        return self.ask([*pair, seconds], seconds + GRACE_SECONDS) or "different"
+        return self.ask([*pair, seconds], LAST_RESORT * (seconds + 1)) or "late"
 
     def end(self) -> None:
         """End the process."""
@@ -131,7 +125,7 @@ class MathPool:
         workers: How many children at most; no more are started than a batch has pairs.
         first: Most seconds of the first try of a pair.
         second: Seconds of the second try of those that were late.
-        batch: Seconds after which no try begins.
+        batch: Seconds of each of the two rounds, over all children.
     """
 
     def __init__(
@@ -184,23 +178,20 @@ class MathPool:
                 self.children, self.owner = [], os.getpid()
             wanted = min(self.workers, len(new))
             self.children += [Child() for _ in range(wanted - len(self.children))]
-            end = time.monotonic() + self.batch
-            share = max(LEAST_SECONDS, self.batch * wanted / (2 * len(new)))
-            late = self.round(new, min(self.first, share), end)
-            self.round(late, self.second, end)
+            late = self.round(new, min(self.first, max(LEAST_SECONDS, self.batch / len(new))))
+            self.round(late[: int(self.batch / self.second)], self.second)
             while len(self.known) > max(REMEMBERED, len(new)):
                 self.known.popitem(last=False)
 
-    def round(self, pairs: list[Pair], seconds: float, end: float) -> list[Pair]:
-        """Compare pairs side by side and return the late ones; after ``end`` none is begun."""
+    def round(self, pairs: list[Pair], seconds: float) -> list[Pair]:
+        """Compare pairs side by side, so many seconds each, and return the late ones."""
         waiting: queue.SimpleQueue[Pair] = queue.SimpleQueue()
         for pair in pairs:
             waiting.put(pair)
-            self.known.setdefault(pair, "late")
         errors: list[UserError] = []
 
         def work(child: Child) -> None:
-            while not errors and time.monotonic() < end:
+            while not errors:
                 try:
                     pair = waiting.get_nowait()
                     self.known[pair] = child.compare(pair, seconds)

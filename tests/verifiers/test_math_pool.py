@@ -1,7 +1,6 @@
 """The pool that compares expressions: deadlines, batches, threads, recovery, memory."""
 
 import threading
-import time
 
 import pytest
 
@@ -21,23 +20,21 @@ class CountingPool(MathPool):
         super().__init__(**settings)
         self.asked = []
 
-    def round(self, pairs, seconds, end):
+    def round(self, pairs, seconds):
         self.asked.append(list(pairs))
-        return super().round(pairs, seconds, end)
+        return super().round(pairs, seconds)
 
 
 @pytest.fixture
 def pool():
-    pool = CountingPool(workers=1, first=1.0, second=1.0, batch=20.0)
+    pool = CountingPool(workers=1, first=0.5, second=0.5, batch=20.0)
     yield pool
     pool.close()
 
 
 def test_power_tower_is_given_up_and_the_next_pair_is_compared(pool):
     pool.compare(("x", "y"))  # the child is up
-    start = time.monotonic()
-    assert pool.compare((TOWER, "3+x")) in ("late", "different")
-    assert time.monotonic() - start < 15.0
+    assert pool.compare((TOWER, "3+x")) == "late"
     assert pool.compare(("2x/4", "x/2")) == "equal"
 
 
@@ -47,17 +44,15 @@ def test_each_pair_of_a_batch_is_compared_once_however_many_completions_give_it(
     assert [verdict.correct for verdict in verdicts] == [False] * 8 + [True] * 8
     assert sorted(pool.asked[0]) == sorted({(TOWER, "x+1"), ("1+x", "x+1")})
     judge_all(lambda text, gold: verify_math(text, gold, pool), rows, pool)
-    assert len(pool.asked) <= 2  # the second batch asked nothing
+    assert pool.asked[1:] == [[(TOWER, "x+1")]]  # the second try; the second batch asked nothing
 
 
-def test_hanging_pairs_of_a_batch_take_no_more_than_its_bound_and_leave_the_others_their_verdicts():
-    pool = MathPool(workers=2, first=0.5, second=1.0, batch=6.0)
-    hanging = [(f"9^{{9^{{9^{{9}}}}}} + {n}", "x") for n in range(20)]
+def test_hanging_pairs_of_a_batch_take_no_more_than_its_budget_and_leave_the_others_their_verdicts():
+    pool = CountingPool(workers=2, first=0.5, second=0.5, batch=1.0)
+    hanging = [(f"9^{{9^{{9^{{9}}}}}} + {n}", "x") for n in range(6)]
     fine = [(f"x + {n}", f"{n} + x") for n in range(5)]
-    pool.compare(("x", "y"))
-    start = time.monotonic()
     pool.compare_all([*fine, *hanging])
-    assert time.monotonic() - start < 20.0
+    assert pool.asked == [[*fine, *hanging], hanging[:2]]  # so many second tries as the budget has
     assert [pool.compare(pair) for pair in fine] == ["equal"] * 5
     assert "equal" not in {pool.compare(pair) for pair in hanging}
     pool.close()
