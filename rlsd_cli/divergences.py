@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Support = Literal["full", "top_k", "teacher_top1", "student_top1"]
+Support = Literal["full", "top_k", "teacher_top_k", "teacher_top1", "student_top1"]
 
 
 def divergence(
@@ -34,7 +34,8 @@ def divergence(
         student_logits: (..., V), with gradient.
         teacher_logits: (..., V).
         support: ``full`` sums over the vocabulary; ``top_k`` over the student's k most probable
-            entries and one bucket for the rest (SDPO); ``teacher_top1`` and ``student_top1`` are the
+            entries and one bucket for the rest (SDPO); ``teacher_top_k`` over the teacher's k most probable entries,
+            both distributions renormalised on them (OPSD's option); ``teacher_top1`` and ``student_top1`` are the
             paper's restricted targets (`teacher_top1`, `student_top1`), to which ``beta`` does not apply.
         beta: See the module docstring.
         top_k: k of ``top_k``; a k of V or more is the full support.
@@ -49,6 +50,8 @@ def divergence(
         return student_top1(student, teacher)
     if support == "top_k" and top_k < student.size(-1):
         student, teacher = top_k_with_tail(student, teacher, top_k)
+    if support == "teacher_top_k" and top_k < student.size(-1):
+        student, teacher = teacher_top_k(student, teacher, top_k)
     contributions = divergence_entries(student, teacher, beta)
     if entry_clip is not None:
         contributions = contributions.clamp(max=entry_clip)
@@ -84,6 +87,28 @@ def top_k_with_tail(student: Tensor, teacher: Tensor, k: int) -> tuple[Tensor, T
     """
     kept, indices = student.topk(k, dim=-1)
     return append_tail(kept), append_tail(teacher.gather(-1, indices))
+
+
+def teacher_top_k(student: Tensor, teacher: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return both log-distributions on the teacher's top k entries, each renormalised there, (..., k)."""
+    kept, indices = teacher.topk(k, dim=-1)
+    return torch.log_softmax(student.gather(-1, indices), dim=-1), torch.log_softmax(kept, dim=-1)
+
+
+def sampled_reverse_kl(student_logits: Tensor, teacher_logits: Tensor, ids: Tensor) -> Tensor:
+    """Return −sg(log P_T(y) − log P_S(y))·log P_S(y), whose gradient is, in the mean over y, the reverse KL's.
+
+    OPSD's sampled-token form, a policy gradient with the teacher's surprise as advantage. The value means nothing.
+
+    Args:
+        student_logits: (..., V), with gradient.
+        teacher_logits: (..., V).
+        ids: (...) tokens sampled from the student.
+    """
+    chosen = ids.unsqueeze(-1)
+    student = torch.log_softmax(student_logits, dim=-1).gather(-1, chosen).squeeze(-1)
+    teacher = torch.log_softmax(teacher_logits.detach(), dim=-1).gather(-1, chosen).squeeze(-1)
+    return -(teacher - student).detach() * student
 
 
 def append_tail(log_probs: Tensor) -> Tensor:

@@ -22,6 +22,12 @@ ARMS = {
     "sdpo": "rlsd_cli.arms.sdpo",
     "grpo_opsd": "rlsd_cli.arms.grpo_opsd",
     "rlsd": "rlsd_cli.arms.rlsd",
+    "cepo": "rlsd_cli.arms.cepo",
+    "rlcsd": "rlsd_cli.arms.rlcsd",
+    "rlrt": "rlsd_cli.arms.rlrt",
+    "srpo": "rlsd_cli.arms.srpo",
+    "sdar": "rlsd_cli.arms.sdar",
+    "sdpg": "rlsd_cli.arms.sdpg",
 }
 
 

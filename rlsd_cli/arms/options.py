@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rlsd_cli.arms.tokens import Distributions
 
-Support = Literal["full", "top_k", "teacher_top1", "student_top1"]
+Support = Literal["full", "top_k", "teacher_top_k", "teacher_top1", "student_top1", "sampled"]
 
 
 class Schedule(Section):
@@ -81,8 +81,10 @@ class DivergenceOptions(Objective):
 
 def chosen_divergence(seen: Distributions, options: DivergenceOptions) -> Tensor:
     """Return the divergence that the options choose, (n,), teacher against student (`rlsd_cli.divergences`)."""
-    from rlsd_cli.divergences import divergence
+    from rlsd_cli.divergences import divergence, sampled_reverse_kl
 
+    if options.support == "sampled":
+        return sampled_reverse_kl(seen.student, seen.teacher, seen.ids)
     return divergence(
         seen.student,
         seen.teacher,

@@ -69,10 +69,12 @@ class View:
             ``other`` (the reference of another question), ``wrong`` (a wrong reference); or a function of the
             step's `Rollouts` that returns a text, or None, for each of them.
         weights: ``configured`` (``teacher.source``), ``frozen`` (the initial policy), ``external`` (``teacher.model``).
+        logps: Whether ``Tokens.teachers`` needs its log-probs; a view that is for the divergence only does not.
     """
 
     source: str | Callable[[Rollouts], list[str | None]] = "reference"
     weights: Literal["configured", "frozen", "external"] = "configured"
+    logps: bool = True
 
 
 Views = Mapping[str, View]
@@ -103,6 +105,8 @@ class Arm:
         penalty: From the same to a loss of each token, added to the policy's; gradient through ``tokens.student``.
         divergence: From the whole distributions, the teacher's being those of the view ``teacher``, to a loss of
             each token (n,), added with ``objective.distillation_weight``; GRPO's gets ``objective.policy_weight``.
+            Or to that and weights (n,), 0 or above: they are divided by their mean over the micro-batch's tokens
+            with a weight, and multiplied with the loss.
         claims: Claims that its runs are judged by: keys of claims.
         blame: Whether its credit is measured on planted errors (Fig. 6).
         learns_solutions: Whether it trains on the reference solutions themselves.
@@ -122,7 +126,7 @@ class Arm:
     views: Views | Callable[[Any], Views] = field(default_factory=dict)
     credit: Callable[[Tokens, Any], Credit] | None = None
     penalty: Callable[[Tokens, Any], Credit] | None = None
-    divergence: Callable[[Distributions, Any], Tensor] | None = None
+    divergence: Callable[[Distributions, Any], Tensor | tuple[Tensor, Tensor]] | None = None
     claims: tuple[str, ...] = ()
     blame: bool = False
     learns_solutions: bool = False

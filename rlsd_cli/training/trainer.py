@@ -153,7 +153,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
         batch = without_empty_images(dict(inputs))
         teachers: dict[str, Tensor] = {}
         if arm.credit or arm.penalty:
-            teachers = {view: self.passes.logps(view, batch) for view in self.views}
+            teachers = {name: self.passes.logps(name, batch) for name, view in self.views.items() if view.logps}
         hidden = self.passes.hidden("teacher", batch) if arm.divergence else None
         penalty: list[Tensor] = []
 
@@ -223,7 +223,8 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             logits = student_head(rows) / self.temperature
             seen = Distributions(logits, teacher_logits, advantage, correct, ids, step)
             loss = self.arm.divergence(seen, options)  # type: ignore[misc]
-            return torch.stack([loss, divergence(logits.detach(), teacher_logits)], dim=1)
+            columns = loss if isinstance(loss, tuple) else (loss,)
+            return torch.stack([divergence(logits.detach(), teacher_logits), *columns], dim=1)
 
         values = in_chunks(
             of_tokens,
@@ -234,7 +235,10 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             batch["completion_ids"][kept],
         )
         grid = torch.zeros(mask.shape, dtype=values.dtype, device=values.device)
-        per_token, forward_kl = (grid.masked_scatter(kept, values[:, column]) for column in (0, 1))
+        forward_kl, per_token, *weight = (grid.masked_scatter(kept, column) for column in values.unbind(dim=1))
+        if weight:
+            scale = weight[0].detach()
+            per_token = per_token * scale * (scale > 0).sum() / scale.sum().clamp(min=1e-12)
         self.means.add("distillation/loss", per_token, mask)
         self.means.add("teacher/kl_forward", forward_kl, mask)
         return per_token
