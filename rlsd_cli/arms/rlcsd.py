@@ -10,12 +10,15 @@ hints are rollouts of the question, so what any hint does to the style cancels.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from rlsd_cli.arms import Arm, Look, Objective, View
 from rlsd_cli.arms.tokens import Credit, Tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NonNegative = Annotated[float, Field(ge=0)]
 
@@ -32,7 +35,7 @@ class Options(Objective):
     residual_clip: Annotated[NonNegative, Field(description="bound of ρ")] = 2.0
 
 
-def contrast(tokens: Tokens, siblings: int) -> tuple:
+def contrast(tokens: Tokens, siblings: int) -> tuple[Tensor, Tensor]:
     """Return e (B, T), 0 where a hint is missing, and (B,) whether there is a right and at least one wrong one."""
     import torch
 
@@ -47,7 +50,7 @@ def contrast(tokens: Tokens, siblings: int) -> tuple:
 
 
 def token_credit(tokens: Tokens, options: Options) -> Credit:
-    """Return A + ρ on selected tokens and A on the others (B, T), scaled so that the plain mean is the two means' sum."""
+    """Return A + ρ on selected tokens, A on others (B, T), scaled so that a plain mean is the sum of the two means."""
     import torch
 
     evidence, usable = contrast(tokens, options.siblings)

@@ -2,8 +2,8 @@
 
     Â_t = A·[(1−λ) + λ·clip(P_S(y_t)/P_T(y_t), 1−ε_w, 1+ε_w)]  where A > 0;   Â_t = A elsewhere
 
-What changes against RLSD: a token counts more where the open book would not have said it, in rollouts that are right all
-the same: what the student found by itself.
+What changes against RLSD: a token counts more where the open book would not have said it, in rollouts that are right
+all the same: what the student found by itself.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Arms outside the package, as a user would have them."""
