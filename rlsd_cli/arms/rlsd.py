@@ -10,12 +10,21 @@ gradient, so RLSD costs one extra forward pass: the teacher's.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from rlsd_cli.arms import Arm, Look, Objective, View
 from rlsd_cli.arms.tokens import Credit, Tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Whose evidence takes the teacher's place: the teacher's own, and controls that say what its content is worth.
+Evidence = Literal[
+    "teacher", "wrong_reference", "other_reference", "permuted", "noise", "flipped", "sign_mean", "surprisal"
+]
+SOURCES = {"wrong_reference": "wrong", "other_reference": "other"}
 
 
 class Options(Objective):
@@ -25,7 +34,35 @@ class Options(Objective):
     mix_decay_steps: Annotated[int, Field(ge=0, description="steps over which λ falls to 0; 0 keeps it")] = 50
     epsilon_w: Annotated[float, Field(ge=0, lt=1, description="half-width of the evidence clip")] = 0.2
     negative_only: bool = Field(default=False, description="ablation: reweight only where A < 0")
+    evidence: Evidence = Field(default="teacher", description="control: what stands for Δ (docs/arms.md)")
     renormalise: bool = Field(default=False, description="ablation: weights of mean 1 in each completion")
+
+
+def evidence_of(tokens: Tokens, options: Options, scored: Tensor) -> Tensor:
+    """Return Δ (B, T), 0 outside ``scored``: the teacher's, or what ``objective.evidence`` puts in its place."""
+    import torch
+
+    from rlsd_cli import evidence, objectives
+
+    delta = objectives.privileged_gain(tokens.teachers["teacher"], tokens.student, scored)
+    # A generator of its own: the control's draws must not change which rollouts are sampled.
+    generator = torch.Generator().manual_seed(1_000_003 * tokens.step + int(tokens.ids.sum()))
+    if options.evidence == "permuted":
+        return evidence.permuted(delta, scored, generator)
+    if options.evidence == "noise":
+        return evidence.noise(delta, scored, generator)
+    if options.evidence == "flipped":
+        return evidence.flipped(delta)
+    if options.evidence == "sign_mean":
+        return evidence.sign_mean(delta, scored, tokens.advantage, options.epsilon_w)
+    if options.evidence == "surprisal":
+        return evidence.surprisal(tokens.student, scored)
+    return delta
+
+
+def views(options: Options) -> dict[str, View]:
+    """Return the teacher's view: the reference, or a control's wrong one."""
+    return {"teacher": View(SOURCES.get(options.evidence, "reference"))}
 
 
 def token_credit(tokens: Tokens, options: Options) -> Credit:
@@ -33,7 +70,7 @@ def token_credit(tokens: Tokens, options: Options) -> Credit:
     from rlsd_cli import objectives
 
     scored = tokens.scored()
-    delta = objectives.privileged_gain(tokens.teachers["teacher"], tokens.student, scored)
+    delta = evidence_of(tokens, options, scored)
     mix = objectives.linear_decay(tokens.step, options.mix, options.mix_decay_steps)
     weight = objectives.evidence_weight(tokens.advantage, delta, options.epsilon_w)
     low, high = objectives.clipped(tokens.advantage, delta, options.epsilon_w)
@@ -73,7 +110,7 @@ ARM = Arm(
     docs="docs/arms.md#rlsd",
     options=Options,
     defaults={"teacher": {"source": "synced", "sync_every": 10, "reference": "answer"}},
-    views={"teacher": View("reference")},
+    views=views,
     credit=token_credit,
     blame=True,
 )

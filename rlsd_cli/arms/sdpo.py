@@ -8,8 +8,15 @@ the other samples of the same prompt, never the sample itself. Samples without o
 
 from __future__ import annotations
 
+import re
+
+from pydantic import Field
+
 from rlsd_cli.arms import Arm, DivergenceOptions, Look, View
 from rlsd_cli.arms.options import Support, chosen_divergence
+from rlsd_cli.arms.rollouts import Rollouts, texts_of
+
+THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
 
 
 class Options(DivergenceOptions):
@@ -17,6 +24,18 @@ class Options(DivergenceOptions):
 
     support: Support = "top_k"
     beta: float = 1.0
+    remove_thinking: bool = Field(default=False, description="show the sibling without <think>…</think>")
+
+
+def without_thinking(rollouts: Rollouts) -> list[str | None]:
+    """Return each rollout's first right sibling without what it thought, as SDPO's released code shows it."""
+    texts = texts_of("sibling:right", rollouts)
+    return [text if text is None else THINKING.sub("", text).strip() or None for text in texts]
+
+
+def views(options: Options) -> dict[str, View]:
+    """Return the teacher's view."""
+    return {"teacher": View(without_thinking if options.remove_thinking else "sibling:right")}
 
 
 ARM = Arm(
@@ -29,6 +48,6 @@ ARM = Arm(
     docs="docs/arms.md#sdpo",
     options=Options,
     defaults={"teacher": {"source": "ema", "ema_rate": 0.05}},
-    views={"teacher": View("sibling:right")},
+    views=views,
     divergence=chosen_divergence,
 )

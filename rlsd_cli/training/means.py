@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import TrainerCallback
+
+DOT, OWN, GRPO = "credit/dot", "credit/own", "credit/grpo"
 
 
 class TokenMeans(TrainerCallback):
@@ -26,6 +29,12 @@ class TokenMeans(TrainerCallback):
         total = torch.stack([values.detach().double().masked_fill(~kept, 0.0).sum(), kept.sum().double()])
         self.totals[name] = self.totals[name] + total if name in self.totals else total
 
+    def compare(self, credit: Tensor, advantage: Tensor, mask: Tensor) -> None:
+        """Count an arm's token advantages (B, T) beside GRPO's A (B,): their cosine and the ratio of their norms."""
+        plain = advantage.unsqueeze(1).expand_as(credit)
+        for name, values in ((DOT, credit * plain), (OWN, credit * credit), (GRPO, plain * plain)):
+            self.add(name, values, mask)
+
     def take(self) -> dict[str, float]:
         """Return the means over all processes and start anew; every process calls this."""
         if not self.totals:
@@ -33,9 +42,14 @@ class TokenMeans(TrainerCallback):
         names, totals = list(self.totals), torch.stack(list(self.totals.values()))
         self.totals = {}
         sums = self.accelerator.reduce(totals, reduction="sum").tolist()
-        return {
+        means = {
             name: total / count if count else float("nan") for name, (total, count) in zip(names, sums, strict=True)
         }
+        if DOT in means:
+            dot, own, grpo = (means.pop(name) for name in (DOT, OWN, GRPO))
+            means["credit/cosine"] = dot / math.sqrt(own * grpo) if own and grpo else float("nan")
+            means["credit/norm_ratio"] = math.sqrt(own / grpo) if grpo else float("nan")
+        return means
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Add the means to the line of this step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 
-from rlsd_cli.arms import Arm, DivergenceOptions
+from rlsd_cli.arms import Arm
 from rlsd_cli.config.run import RunConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.memory.jobs import check_memory
@@ -79,7 +79,7 @@ def check_zero3(arm: Arm) -> None:
     """
     asked = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
     zero3 = asked and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
-    if zero3 and issubclass(arm.options, DivergenceOptions):
+    if zero3 and arm.divergence is not None:
         raise UserError(
             f"{arm.name} can't be trained under DeepSpeed ZeRO-3: use experiments/accelerate/fsdp2.yaml, "
             "which shards the weights as well."

@@ -113,6 +113,20 @@ def _score_rows(
     return TokenScores(*(grid.masked_scatter(mask.bool(), row) for row in values))
 
 
+def others_references(references: list[str]) -> list[str]:
+    """Return for each reference the next one that differs, going round; where all are equal, the reference itself."""
+    count = len(references)
+    later = ((references[(i + shift) % count] for shift in range(1, count)) for i in range(count))
+    return [next((text for text in others if text != own), own) for own, others in zip(references, later, strict=True)]
+
+
+def correlation(one: Tensor, other: Tensor) -> float:
+    """Return Pearson's correlation of two (n,), NaN where one of them does not vary."""
+    if one.numel() < 2 or one.std() == 0 or other.std() == 0:
+        return float("nan")
+    return torch.corrcoef(torch.stack([one, other]))[0, 1].item()
+
+
 class Probe:
     """Samples and scores the probe prompts of a run."""
 
@@ -124,10 +138,13 @@ class Probe:
         kind = context.config.teacher.reference
         # A question without a reference of the teacher's kind is opened with its answer, whatever the arm.
         self.references = [example.reference(kind) or example.answer for example in self.examples]
-        self.teacher_prompts = [
-            context.task.teacher_prompt(example.prompt, reference)
-            for example, reference in zip(self.examples, self.references, strict=True)
-        ]
+        self.teacher_prompts = self._opened(self.references)
+        self.placebo_prompts = self._opened(others_references(self.references))
+
+    def _opened(self, references: list[str]) -> list[Any]:
+        """Return the open-book prompts of the examples with these references."""
+        pairs = zip(self.examples, references, strict=True)
+        return [self.context.task.teacher_prompt(example.prompt, reference) for example, reference in pairs]
 
     def due(self, step: int) -> bool:
         """Tell whether the probe runs after ``step`` (0 is before training)."""
@@ -154,6 +171,8 @@ class Probe:
             )
         teacher = encode_prompts(tokenizer, self.teacher_prompts).to(model.device)
         scores = score(model, samples, *teacher, temperature=config.train.temperature)
+        placebo = encode_prompts(tokenizer, self.placebo_prompts).to(model.device)
+        control = score(model, samples, *placebo, temperature=config.train.temperature).delta
         model.train(was_training)
         opening = template_opening(tokenizer)
         said = [opening_before(e.prompt, opening) + t for t, e in zip(samples.texts, self.examples, strict=True)]
@@ -171,6 +190,9 @@ class Probe:
             "probe/entropy": (scores.entropy.sum() / tokens).item(),
             "probe/kl_forward": (scores.kl_forward.sum() / tokens).item(),
             "probe/kl_reverse": (scores.kl_reverse.sum() / tokens).item(),
+            "probe/delta_abs": (scores.delta.abs().sum() / tokens).item(),
+            "probe/delta_abs_placebo": (control.abs().sum() / tokens).item(),
+            "probe/delta_placebo_correlation": correlation(scores.delta[mask.bool()], control[mask.bool()]),
         }
 
     def _write(

@@ -173,7 +173,9 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             if arm.penalty:
                 penalty.append(self._logged(arm.penalty(tokens, options)))
             if arm.credit:
-                batch["advantages"] = self._logged(arm.credit(tokens, options)).detach()
+                credit = self._logged(arm.credit(tokens, options)).detach()
+                self.means.compare(credit, tokens.advantage, tokens.mask)
+                batch["advantages"] = credit
 
         student = self.accelerator.unwrap_model(model)
         self._after_student = after_student

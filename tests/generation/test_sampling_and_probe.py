@@ -1,5 +1,7 @@
 """Sampling, and the probe's scores against plain forward passes."""
 
+import math
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from rlsd_cli.models.load import load_model, load_tokenizer
 from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.probe import Probe, score
+from rlsd_cli.training.probe import Probe, correlation, others_references, score
 
 
 @pytest.fixture
@@ -105,3 +107,16 @@ def test_probe_prompts_are_in_no_runs_training_stream():
     task = ArithmeticTask()
     probes = {task.train_example(-1, index).prompt for index in range(16)}
     assert all(task.train_example(seed, index).prompt not in probes for seed in range(5) for index in range(3200))
+
+
+def test_the_placebo_is_the_next_different_reference():
+    assert others_references(["a", "a", "b", "c"]) == ["b", "b", "c", "a"]
+    assert others_references(["a", "a"]) == ["a", "a"], "there is no other"
+
+
+def test_correlation_by_hand():
+    # (1, 2, 3) with (2, 4, 6), with (6, 4, 2), and with what does not vary.
+    one = torch.tensor([1.0, 2.0, 3.0])
+    assert correlation(one, 2 * one) == pytest.approx(1.0)
+    assert correlation(one, 8 - 2 * one) == pytest.approx(-1.0)
+    assert math.isnan(correlation(one, torch.ones(3)))

@@ -192,3 +192,24 @@ def test_advantages_of_rewards_apart_by_a_rounding_stay_finite():
 
     for rewards in ([1.0, 1.0 + 1e-7], [1e30, -1e30], [0.0, 0.0]):
         assert group_advantage(torch.tensor(rewards), 2).isfinite().all()
+
+
+def test_the_credits_cosine_and_length_beside_grpos_by_hand():
+    from rlsd_cli.training.means import TokenMeans
+
+    class OneProcess:
+        def reduce(self, totals, reduction):
+            return totals
+
+    means = TokenMeans(OneProcess())
+    # Two micro-batches: A = 1 with credits 1, 3; A = −2 with credits −2, and padding. ⟨Â, A⟩ = 1 + 3 + 4 = 8,
+    # |Â|² = 1 + 9 + 4 = 14, |A|² = 1 + 1 + 4 = 6.
+    means.compare(torch.tensor([[1.0, 3.0]]), torch.tensor([1.0]), torch.tensor([[1, 1]]))
+    means.compare(torch.tensor([[-2.0, 9.0]]), torch.tensor([-2.0]), torch.tensor([[1, 0]]))
+    found = means.take()
+    assert found == {
+        "credit/cosine": pytest.approx(8 / math.sqrt(14 * 6)),
+        "credit/norm_ratio": pytest.approx(math.sqrt(14 / 6)),
+    }
+    means.compare(torch.zeros(1, 2), torch.zeros(1), torch.ones(1, 2))
+    assert math.isnan(means.take()["credit/cosine"]), "no advantage, no direction"
