@@ -48,7 +48,7 @@ ARM = Arm(
     summary="RLSD with Δ between a right answer's teacher and a wrong one's",
     data="on-policy",
     direction="environment",
-    look=Look(title="CEPO", colour="#332288", line=(9, 1, 2, 1), marker="d"),
+    look=Look(title="CEPO", colour="#332288", line=(9, 1, 2, 1), marker="*"),
     source="arXiv 2605.19436",
     docs="docs/arms.md#cepo",
     options=Options,

@@ -22,7 +22,7 @@ ARM = Arm(
     summary="GRPO that learns from right answers only",
     data="on-policy",
     direction="environment",
-    look=Look(title="Positive", colour="#DDCC77", line=(1, 3), marker="*"),
+    look=Look(title="Positive", colour="#DDCC77", line=(1, 3), marker="1"),
     options=Options,
     credit=credit,
 )
