@@ -9,14 +9,12 @@ import pytest
 from rlsd_cli.arms import ARMS, Look, load_arm
 
 ROOT = Path(__file__).parents[2]
-HEAVY = (
-    "print([name for name in ('torch', 'trl', 'transformers', 'datasets', 'numpy', 'pandas') if name in sys.modules])"
-)
+LIBRARIES = ("torch", "trl", "transformers", "datasets", "numpy", "pandas")
 
 
 def loaded_by(code):
     """Return what a fresh interpreter has loaded after the code, of the libraries that take seconds."""
-    script = f"import sys\n{code}\n{HEAVY}"
+    script = f"import sys\n{code}\nprint([name for name in {LIBRARIES} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     return run.stdout.splitlines()[-1]
 
