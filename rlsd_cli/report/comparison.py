@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlsd_cli.config.run import BASE
+from rlsd_cli.report.cards import Card
 from rlsd_cli.report.runs import Run
 
 # They decide where and how fast a run goes, not what it computes.
@@ -37,6 +38,11 @@ class Variant:
     def method(self) -> str:
         """The arm."""
         return self.runs[0].method
+
+    @property
+    def arm(self) -> Card:
+        """What is known of the arm."""
+        return self.runs[0].arm
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlsd_cli.report.claims import examine
+from rlsd_cli.report.claims import Claim, Finding, Page
+from rlsd_cli.report.claims.rules import NOT_TESTED
 from rlsd_cli.report.comparison import Comparison, Variant, settings
+from rlsd_cli.report.gates import Gate
 from rlsd_cli.report.reported import paper, reported_figure1b, reported_table2
 from rlsd_cli.report.style import in_order
 from rlsd_cli.report.table import Cell, Table
+from rlsd_cli.report.verdicts import p_text
 
 if TYPE_CHECKING:
     from rlsd_cli.report.render import Shown
@@ -27,6 +30,13 @@ SHOWN_SETTINGS = (
 )
 
 
+VERDICTS = (
+    "Seen, equal and not seen hold at 95 % over all claims of this page together: p is two-sided and Holm-adjusted "
+    "over those that were tested; brackets are plain 95 % intervals, Student t over training seeds unless the rule "
+    "says otherwise. Equal: within the margin by two one-sided tests. Undecided: the numbers allow several, or there "
+    "is one seed. Not testable here: the runs are there, and a gate, a premise or the positive control fails. Not "
+    "tested: the runs for it are not there."
+)
 BESIDE = "beside"  # holds numbers of both, so it stands with theirs
 
 
@@ -46,8 +56,7 @@ def _setup(variants: Sequence[Variant]) -> str:
             ", ".join(map(str, variant.seeds)),
             ", ".join(map(str, steps)) + ("" if variant.complete else " (unfinished)"),
             _short(own.get("train.learning_rate")),
-            _short(own.get("teacher.source")) if _has_teacher(variant) else "–",
-            _short(own.get("teacher.reference")) if _has_teacher(variant) else "–",
+            *variant.arm.teacher_and_reference(_section(variant, "teacher")),
         ]
         rows.append((variant.label, [Cell(text=text) for text in cells]))
     columns = ("Method", "Seeds", "Steps", "Learning rate", "Teacher", "Reference")
@@ -56,30 +65,55 @@ def _setup(variants: Sequence[Variant]) -> str:
     return sentence + table.markdown().lstrip()
 
 
-def _has_teacher(variant: Variant) -> bool:
-    return variant.method not in ("base", "sft", "grpo")
+def _section(variant: Variant, name: str) -> dict[str, Any]:
+    found = variant.runs[0].config.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _short(value: Any) -> str:
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _claims(comparison: Comparison) -> str:
-    results = examine(comparison)
-    rows = [
-        (claim.statement, [Cell(text=claim.place), Cell(text=finding.verdict), Cell(text=finding.evidence)])
-        for claim, finding in results
-    ]
-    table = Table("claims", "", ("Where", "On our runs", "Evidence"), rows, corner="Claim of the paper")
-    rules = "".join(f"- *{claim.statement}*: {claim.rule}\n" for claim, _ in results)
-    return (
-        table.markdown().lstrip()
-        + "\nBrackets are 95 % intervals, Student t over training seeds unless the rule says otherwise, each for its "
-        "own statement and not adjusted for the number of claims. With one seed every claim is undecided. "
-        '"Not tested": the runs for it are not there.\n\n<details><summary>The rules</summary>\n\n'
-        + rules
-        + "\n</details>\n"
+def _claims(page: Page) -> str:
+    table = Table(
+        "claims",
+        "",
+        ("Where", "On our runs", "p", "Controls", "Evidence"),
+        [_row(claim, finding) for claim, finding in page.claims],
+        corner="Claim",
     )
+    text = table.markdown().lstrip() + f"\n{VERDICTS}\n"
+    tested = [(claim, finding) for claim, finding in page.controls if finding.verdict != NOT_TESTED]
+    if tested:
+        rows = [_row(claim, finding) for claim, finding in tested]
+        controls = Table("controls", "", ("Where", "On our runs", "p", "Controls", "Evidence"), rows, corner="Control")
+        text += f"\nControls of the instrument, judged apart from the claims:\n\n{controls.markdown().lstrip()}"
+    rules = "".join(f"- *{claim.statement}*: {claim.sentence}\n" for claim, _ in (*page.claims, *page.controls))
+    return f"{text}\n<details><summary>The rules</summary>\n\n{rules}\n</details>\n"
+
+
+def _row(claim: Claim, finding: Finding) -> tuple[str, list[Cell]]:
+    p = p_text(finding.p).removeprefix("p = ").removeprefix("p ") if finding.p is not None else "–"
+    texts = (claim.place or "–", finding.verdict, p, finding.control or "–", finding.evidence)
+    return claim.statement, [Cell(text=text) for text in texts]
+
+
+def _gates(gates: dict[str, list[Gate]]) -> str:
+    rows = [
+        (
+            gate.name,
+            [
+                Cell(text=base),
+                Cell(value=gate.value, low=gate.ends[0], high=gate.ends[1]),
+                Cell(value=gate.threshold),
+                Cell(text="yes" if gate.passed else "no"),
+            ],
+        )
+        for base, found in gates.items()
+        for gate in found
+    ]
+    table = Table("gates", "", ("Base", "Measured", "Asked", "Passed"), rows, corner="Gate")
+    return "\nGates, what the base must do so that a claim can be true or false on it:\n\n" + table.markdown().lstrip()
 
 
 def _embedded(each: Shown, output: Path) -> str:
@@ -92,12 +126,20 @@ def _embedded(each: Shown, output: Path) -> str:
 
 
 def document(
-    comparison: Comparison, shown: Sequence[Shown], left_out: Sequence[tuple[str, str]], output: Path, command: str
+    comparison: Comparison,
+    page: Page,
+    gates: dict[str, list[Gate]],
+    shown: Sequence[Shown],
+    left_out: Sequence[tuple[str, str]],
+    output: Path,
+    command: str,
 ) -> str:
     """Return REPORT.md, equal for equal runs: it holds no date but those of the runs.
 
     Args:
         comparison: The runs.
+        page: The claims with their verdicts.
+        gates: Of the bases that the runs start from.
         shown: Figures and tables that were written.
         left_out: (name, reason) of those that were not.
         output: Where REPORT.md goes; links are relative to it.
@@ -110,7 +152,7 @@ def document(
     days = sorted({day for variant in variants for run in variant.runs if (day := started(run.directory))})
     span = f" from runs started {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
     parts.append(f"{made}{span}. Every number outside the last section is measured on the runs listed here.\n")
-    parts.append("## The paper's claims\n\n" + _claims(comparison))
+    parts.append("## The claims\n\n" + _claims(page) + (_gates(gates) if gates else ""))
     parts.append("## The runs\n\n" + _setup(variants))
     if comparison.notes:
         parts.append("Noticed while sorting them:\n\n" + "".join(f"- {note}\n" for note in comparison.notes))
@@ -157,7 +199,7 @@ def started(directory: Any) -> str:
     """Return the day a run started (from provenance.json), '' if unknown."""
     try:
         value = json.loads(directory.provenance_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ""
     attempts = value.get("attempts") if isinstance(value, dict) else None
     first = attempts[0] if isinstance(attempts, list) and attempts else None

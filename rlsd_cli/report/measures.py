@@ -39,6 +39,14 @@ def fifths(variant: Variant, key: str) -> tuple[tuple[int, ...], NDArray]:
     return blocks(variant, key, FIFTHS)
 
 
+def rollouts_per_fifth(variant: Variant) -> int:
+    """Return how many rollouts a seed samples in a fifth of its training; 0 where the settings don't say."""
+    sizes = [variant.option(f"train.{key}") for key in ("steps", "prompts_per_step", "group_size")]
+    if not all(isinstance(size, int) for size in sizes):
+        return 0
+    return int(np.prod(sizes)) // FIFTHS
+
+
 def leakage_at_the_end(variant: Variant) -> tuple[Interval, str]:
     """Return leakage in the last fifth of the training, and a remark where it is that of something else.
 

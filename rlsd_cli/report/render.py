@@ -8,11 +8,13 @@ from pathlib import Path
 
 from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
+from rlsd_cli.report.claims import examine
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.credit.web import page
 from rlsd_cli.report.document import document
 from rlsd_cli.report.figures import FIGURES
 from rlsd_cli.report.figures.credit import pair_of
+from rlsd_cli.report.gates import Gate, failed
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import FORMATS, StyleName, save, styled
 from rlsd_cli.report.tables import TABLES, Table
@@ -92,6 +94,7 @@ def render(
     formats: Sequence[str],
     style: StyleName = "paper",
     command: str = "",
+    gates: dict[str, list[Gate]] | None = None,
     told: Callable[[str], None] = lambda name: None,
 ) -> Rendered:
     """Write the figures and tables named into ``output``.
@@ -103,6 +106,7 @@ def render(
         formats: Of figures.
         style: Of figures.
         command: The command line, for the report.
+        gates: Of the bases that the runs start from, by base.
         told: Called with each name before it is made.
 
     Raises:
@@ -124,7 +128,9 @@ def render(
         if REPORT in names:
             told(REPORT)
             result.report = output / "REPORT.md"
-            write_text(result.report, document(comparison, result.shown, result.left_out, output, command))
+            page = examine(comparison, gates=failed(gates or {}))
+            text = document(comparison, page, gates or {}, result.shown, result.left_out, output, command)
+            write_text(result.report, text)
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): give another --output-dir.") from None
     return result

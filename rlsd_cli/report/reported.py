@@ -7,7 +7,8 @@ from typing import Any
 
 from rlsd_cli.arms.configure import presets_dir
 from rlsd_cli.config.layers import read_yaml
-from rlsd_cli.report.style import ARMS
+from rlsd_cli.errors import UserError
+from rlsd_cli.report.cards import BASE_CARD, built_in_cards
 from rlsd_cli.report.table import Cell, Table
 
 
@@ -31,11 +32,28 @@ def properties() -> dict[str, dict[str, str]]:
     return paper()["table3"]["rows"]
 
 
+def names_by_method() -> dict[str, str]:
+    """Return the names of rows of the paper's tables by method."""
+    return {card.name: card.title for card in (BASE_CARD, *built_in_cards())}
+
+
 def average_accuracies() -> dict[str, float]:
     """Return the last column of the paper's Table 2 by method, as fractions."""
-    data = paper()["table2"]
-    names = {look.name: method for method, look in ARMS.items()}
-    return {names[row]: float(values[-1]) / 100 for row, values in data["rows"].items()}
+    rows = paper()["table2"]["rows"]
+    return {method: float(rows[name][-1]) / 100 for method, name in names_by_method().items() if name in rows}
+
+
+def difference_of(table: str, upper: str, lower: str) -> float:
+    """Return the difference of two rows' averages in a table of the paper, as a fraction.
+
+    Raises:
+        UserError: The file lacks the table or a row.
+    """
+    rows = paper().get(table, {}).get("rows", {})
+    for name in (upper, lower):
+        if name not in rows:
+            raise UserError(f"paper_reported.yaml has no row '{name}' in {table}: fix the claim that names it.")
+    return (float(rows[upper][-1]) - float(rows[lower][-1])) / 100
 
 
 def reported_table2() -> Table:

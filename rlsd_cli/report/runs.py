@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.report.cards import Card, card_of
 from rlsd_cli.runs.directory import RunDir
 
 if TYPE_CHECKING:
     import pandas as pd
 
+OF_TOKENS_WITH_ADVANTAGE = ("rlsd/weight_clip_low", "rlsd/weight_clip_high")
 SEARCH_DEPTH = 4  # runs/<suite>/<label>/<seed>: deeper nesting is nobody's lay-out
 
 
@@ -51,6 +54,11 @@ class Run:
         return int(self.config.get("seed", 0))
 
     @functools.cached_property
+    def arm(self) -> Card:
+        """What is known of its arm: the package's record, or what the run directory kept of one of the user's own."""
+        return card_of(self.method, _provenance(self.directory).get("arm"))
+
+    @functools.cached_property
     def metrics(self) -> pd.DataFrame:
         """metrics.jsonl with one row per step (the last line of a step counts); empty where there is none yet."""
         import pandas as pd
@@ -61,7 +69,7 @@ class Run:
         if not records:
             return pd.DataFrame(index=pd.Index([], name="step"))
         frame = pd.DataFrame(records).drop_duplicates("step", keep="last").set_index("step").sort_index()
-        return frame.apply(pd.to_numeric, errors="coerce")
+        return _without_empty_means(frame.apply(pd.to_numeric, errors="coerce"))
 
     def series(self, key: str) -> tuple[NDArray, NDArray]:
         """Return the steps and the finite values of a metric: two arrays (n,), empty where the run lacks it.
@@ -74,6 +82,23 @@ class Run:
         total = sum((self.metrics[name] for name in names[1:]), start=self.metrics[names[0]])
         kept = total[np.isfinite(total)]
         return kept.index.to_numpy(dtype=int), kept.to_numpy(dtype=float)
+
+
+def _without_empty_means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take out means over the tokens of rollouts with an advantage where there is none; older runs hold a 0 there."""
+    if "frac_reward_zero_std" in frame:
+        keys = [key for key in OF_TOKENS_WITH_ADVANTAGE if key in frame]
+        frame.loc[frame["frac_reward_zero_std"] >= 1, keys] = np.nan
+    return frame
+
+
+def _provenance(directory: RunDir) -> dict[str, Any]:
+    """Return provenance.json; {} where it is missing or damaged, since a report can do without it."""
+    try:
+        value = json.loads(directory.provenance_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def is_step(value: Any) -> TypeGuard[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rlsd_cli.report.cards import BASE_CARD, Card, built_in_cards
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.runs.directory import write_bytes
 
@@ -34,18 +35,13 @@ class ArmStyle:
     marker: str
 
 
-# Colours of Okabe and Ito (2008), which colour-blind readers can tell apart.
-ARMS: dict[str, ArmStyle] = {
-    "base": ArmStyle("Base", "#999999", (0, (1, 1)), "|"),
-    "sft": ArmStyle("SFT", "#56B4E9", (0, (5, 1, 1, 1, 1, 1)), "v"),
-    "grpo": ArmStyle("GRPO", "#000000", (0, (5, 1.5)), "s"),
-    "opd": ArmStyle("OPD", "#009E73", (0, (3, 1, 1, 1)), "D"),
-    "opsd": ArmStyle("OPSD", "#D55E00", (0, (1.2, 0.9)), "^"),
-    "sdpo": ArmStyle("SDPO", "#E69F00", (0, (8, 2)), "P"),
-    "grpo_opsd": ArmStyle("GRPO+OPSD", "#CC79A7", (0, (6, 1.5, 1, 1.5)), "X"),
-    "rlsd": ArmStyle("RLSD", "#0072B2", "solid", "o"),
-}
-UNKNOWN = ArmStyle("", "#666666", (0, (2, 2)), "*")
+def style_of(card: Card) -> ArmStyle:
+    """Return an arm's look as matplotlib wants it."""
+    return ArmStyle(card.title, card.look.colour, (0, card.look.line) if card.look.line else "solid", card.look.marker)
+
+
+# Colours of Okabe and Ito (2008), which colour-blind readers can tell apart, stand in the arms' records.
+ARMS: dict[str, ArmStyle] = {card.name: style_of(card) for card in (BASE_CARD, *built_in_cards())}
 # Variants of one arm keep its colour, darker or lighter, and get a line and marker of their own.
 SHADES: tuple[tuple[float, Dashes, str], ...] = (
     (0.62, "solid", "<"),
@@ -75,9 +71,9 @@ def tint(colour: str) -> str:
 def in_order(variants: Iterable[Variant]) -> list[Variant]:
     """Return variants in the fixed order of the arms, the one labelled like its arm first."""
 
-    def place(variant: Variant) -> tuple[int, bool, str]:
+    def place(variant: Variant) -> tuple[int, str, bool, str]:
         known = ORDER.index(variant.method) if variant.method in ORDER else len(ORDER)
-        return known, variant.label != variant.method, variant.label
+        return known, variant.method, variant.label != variant.method, variant.label
 
     return sorted(variants, key=place)
 
@@ -87,10 +83,10 @@ def styles(variants: Iterable[Variant]) -> dict[str, ArmStyle]:
     result: dict[str, ArmStyle] = {}
     count: dict[str, int] = {}
     for variant in in_order(variants):
-        base = ARMS.get(variant.method, UNKNOWN)
+        base = style_of(variant.arm)
         nth = count.get(variant.method, 0)
         count[variant.method] = nth + 1
-        name = base.name if variant.label == variant.method and base.name else variant.label
+        name = base.name if variant.label == variant.method else variant.label
         if nth == 0:
             result[variant.label] = replace(base, name=name)
         else:

@@ -1,56 +1,101 @@
-"""What a claim is, and the thresholds of the rules."""
+"""What a claim is: a statement, where it stands, what is measured, the rule, the margin, the arms, the controls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+from rlsd_cli.report.claims.rules import RULES, Part, RuleName, Verdict
 from rlsd_cli.report.comparison import Comparison, Variant
-from rlsd_cli.report.missing import Missing
 
-SEEN, NOT_SEEN, NOT_TESTED = "seen", "not seen", "not tested"
-PARTS = 20  # parts of the training for peaks: 10 steps each of 200
-MARGIN = 0.02  # changes of a share below two points are none
-KEPT = 2 / 3  # a KL that keeps two thirds of its first value has not been minimised
-LEAK_FREE = 0.01
-WITHIN = 2.0  # the paper's own clip ratio moves between 3 and 6 %
+
+class NotTestable(Exception):
+    """The runs are there and can't speak to the claim; the message is the reason, as a clause."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A verdict with the numbers behind it."""
+class Margin:
+    """The smallest effect that counts.
 
-    verdict: str
+    Attributes:
+        value: In the unit of what is measured, or a factor of something that ``words`` name.
+        words: As the rule prints it.
+        source: Whence it is.
+    """
+
+    value: float
+    words: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The numbers of a claim and the sentence with which they are shown."""
+
+    parts: Sequence[Part]
     evidence: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper, where it stands, the rule for its verdict, and the function that applies it."""
+    """One claim.
+
+    Attributes:
+        key: Its name.
+        statement: What is claimed.
+        place: Where.
+        text: What is measured, a sentence or two.
+        rule: By which the numbers become a verdict.
+        margin: The smallest effect that counts.
+        arms: Selectors of arms, as `rlsd_cli.report.claims.select.chosen` reads them.
+        measure: From runs and claim to numbers; raises Missing where runs lack, NotTestable where they can't say.
+        controls: Keys of controls: where one is not seen, a verdict that nothing is there counts for nothing.
+        options: Further numbers of the measure.
+    """
 
     key: str
     statement: str
     place: str
-    rule: str
-    examine: Callable[[Comparison], Finding]
+    text: str
+    rule: RuleName
+    margin: Margin
+    arms: tuple[str, ...]
+    measure: Callable[[Comparison, Claim], Measured]
+    controls: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def sentence(self) -> str:
+        """What is measured and the rule, with every number in it."""
+        told = f"{self.text} {RULES[self.rule].sentence}".replace("{margin}", self.margin.words)
+        return f"{told} The margin is {self.margin.source}." if self.margin.source else told
 
 
-def arm(comparison: Comparison, method: str) -> Variant:
-    """Return the finished variant that stands for an arm.
+@dataclass(frozen=True)
+class Finding:
+    """A verdict with the numbers behind it.
 
-    Raises:
-        Missing: There is none, or it is unfinished.
+    Attributes:
+        verdict: One of six.
+        evidence: The numbers in words.
+        p: Two-sided p-value of the verdict, Holm-adjusted over the claims of the page; None where nothing was tested.
+        control: What the controls showed.
+        parts: The numbers themselves.
     """
-    variant = comparison.main(method)
-    if variant is None:
-        several = [each.label for each in comparison.of_method(method)]
-        hint = f"; none of {', '.join(several)} is labelled '{method}'" if several else ""
-        raise Missing(f"there is no run of {method}{hint}")
-    if not variant.complete:
-        raise Missing(f"the runs of {variant.label} are unfinished")
-    return variant
+
+    verdict: Verdict
+    evidence: str
+    p: float | None = None
+    control: str = ""
+    parts: Sequence[Part] = ()
 
 
-def seeds_of(seeds: tuple[int, ...]) -> str:
+def seeds_of(seeds: Sequence[int]) -> str:
     """Return ``(seeds 0, 1, 2)``."""
     return f"(seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
+
+
+def unfinished(variant: Variant) -> str:
+    """Say that a variant can't be judged yet."""
+    return f"the runs of {variant.label} are unfinished"

@@ -1,0 +1,114 @@
+"""From measured claims to verdicts: Holm over the page, gates of the base, controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rlsd_cli.report.claims.base import Claim, Finding, Measured, NotTestable
+from rlsd_cli.report.claims.estimates import LEVEL
+from rlsd_cli.report.claims.registry import ADDED, Claims, claims_of_arm, paper_claims
+from rlsd_cli.report.claims.rules import NOT_TESTABLE, NOT_TESTED, RULES, SEEN, UNDECIDED, Verdict
+from rlsd_cli.report.comparison import Comparison
+from rlsd_cli.report.gates import Gate
+from rlsd_cli.report.missing import Missing
+
+
+@dataclass(frozen=True)
+class Page:
+    """The claims of a page with their findings, and the controls with theirs."""
+
+    claims: list[tuple[Claim, Finding]]
+    controls: list[tuple[Claim, Finding]]
+
+
+def examine(
+    comparison: Comparison, claims: Claims | None = None, gates: Mapping[str, Sequence[Gate]] | None = None
+) -> Page:
+    """Judge every claim of a paper, and those that the arms of the runs bring.
+
+    Args:
+        comparison: The runs.
+        claims: Of a paper; of the refereed one where None.
+        gates: Failed gates of the base by key of the claims that they forbid.
+    """
+    given = claims or paper_claims()
+    controls = judged(given.controls.values(), comparison)
+    by_key = {claim.key: finding for claim, finding in controls}
+    everything = [*given.claims, *ADDED.values(), *_of_arms(comparison)]
+    found = judged(everything, comparison, gates or {})
+    by_key |= {claim.key: finding for claim, finding in found}
+    return Page([(claim, _with_controls(claim, finding, by_key)) for claim, finding in found], controls)
+
+
+def _of_arms(comparison: Comparison) -> list[Claim]:
+    cards = {variant.method: variant.arm for variant in comparison.arms}
+    return [claim for name, card in cards.items() for claim in claims_of_arm(name, card.title, card.claims)]
+
+
+def judged(
+    claims: Iterable[Claim], comparison: Comparison, gates: Mapping[str, Sequence[Gate]] | None = None
+) -> list[tuple[Claim, Finding]]:
+    """Judge claims together: Holm's step-down over those that could be measured."""
+    measured: dict[str, Measured] = {}
+    findings: dict[str, Finding] = {}
+    asked = list(claims)
+    for claim in asked:
+        try:
+            measured[claim.key] = claim.measure(comparison, claim)
+        except Missing as reason:
+            findings[claim.key] = Finding(NOT_TESTED, str(reason))
+        except NotTestable as reason:
+            findings[claim.key] = Finding(NOT_TESTABLE, str(reason))
+    p_values = {
+        claim.key: RULES[claim.rule].p_values(measured[claim.key].parts) for claim in asked if claim.key in measured
+    }
+    for key, (verdict, p) in step_down(p_values).items():
+        told = measured[key]
+        findings[key] = Finding(verdict, told.evidence + _alone(verdict, p_values[key]), p, parts=told.parts)
+    for claim in asked:
+        failed = (gates or {}).get(claim.key, ())
+        finding = findings[claim.key]
+        if failed and finding.verdict != NOT_TESTED:
+            reasons = "; ".join(gate.sentence for gate in failed)
+            findings[claim.key] = replace(finding, verdict=NOT_TESTABLE, evidence=f"{reasons}. {finding.evidence}")
+    return [(claim, findings[claim.key]) for claim in asked]
+
+
+def step_down(p_values: Mapping[str, Mapping[Verdict, float]]) -> dict[str, tuple[Verdict, float]]:
+    """Return each claim's verdict and its two-sided p-value, adjusted by Holm over the claims.
+
+    The claim with the smallest p-value is tested at level/m, the next at level/(m − 1), and so on; the first that fails
+    leaves itself and the rest undecided. Within a claim the first verdict counts that is below its level.
+    """
+    order = sorted(p_values, key=lambda key: (min(p_values[key].values()), key))
+    found: dict[str, tuple[Verdict, float]] = {}
+    floor = 0.0
+    for rank, key in enumerate(order):
+        factor = 2 * (len(order) - rank)
+        adjusted = {verdict: max(floor, min(1.0, factor * p)) for verdict, p in p_values[key].items()}
+        passing = [verdict for verdict, p in adjusted.items() if p <= LEVEL]
+        verdict = passing[0] if passing else UNDECIDED
+        found[key] = verdict, adjusted[verdict] if passing else min(adjusted.values())
+        floor = max(floor, min(adjusted.values()))
+    return found
+
+
+def _alone(verdict: Verdict, p_values: Mapping[Verdict, float]) -> str:
+    """Say what an undecided claim would be called if it were the only one."""
+    if verdict != UNDECIDED:
+        return ""
+    alone = next((each for each, p in p_values.items() if 2 * p <= LEVEL), None)
+    return f"; alone it would be '{alone}', not among so many claims" if alone else ""
+
+
+def _with_controls(claim: Claim, finding: Finding, by_key: Mapping[str, Finding]) -> Finding:
+    if not claim.controls or finding.verdict == NOT_TESTED:
+        return finding
+    shown = {key: by_key[key] for key in claim.controls if key in by_key}
+    told = "; ".join(f"{key.replace('_', ' ')}: {each.verdict}" for key, each in shown.items())
+    failed = [key for key, each in shown.items() if each.verdict not in (SEEN, NOT_TESTED)]
+    if failed and finding.verdict in RULES[claim.rule].null:
+        reason = f"the positive control ({', '.join(failed).replace('_', ' ')}) is not seen either"
+        return replace(finding, verdict=NOT_TESTABLE, evidence=f"{reason}. {finding.evidence}", control=told)
+    return replace(finding, control=told)
