@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.accuracy import difference
 from rlsd_cli.report.claims.base import Claim, Measured, seeds_of
 from rlsd_cli.report.claims.estimates import Estimate, from_interval, over_seeds
@@ -13,6 +12,7 @@ from rlsd_cli.report.claims.registry import measure
 from rlsd_cli.report.claims.rules import Part
 from rlsd_cli.report.claims.select import chosen
 from rlsd_cli.report.comparison import Comparison, Variant
+from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.measures import fifths, matched
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.reported import difference_of, names_by_method
