@@ -41,6 +41,14 @@ def plot(
     style: Annotated[
         Literal["paper", "slides"], typer.Option(help="8 points at column width, or larger.", rich_help_panel=OUTPUT)
     ] = "paper",
+    gates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Gates of the bases, which say what can't be judged on them. Default: results/gates, if it is there.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     literature: Annotated[
         bool,
         typer.Option(
@@ -80,7 +88,7 @@ def plot(
         raise UserError("--prompt and --step choose what --credit RUN_DIR shows: add it.")
     if not run_dirs:
         raise UserError("name at least one run directory, such as runs/micro, or use --credit RUN_DIR.")
-    draw_all(run_dirs, figure or [], output_dir, formats, style)
+    draw_all(run_dirs, figure or [], output_dir, formats, style, gates or Path("results/gates"))
 
 
 def draw_literature(run_dirs: list[Path], output: Path, formats: str, style: Literal["paper", "slides"]) -> None:
@@ -103,12 +111,18 @@ def draw_literature(run_dirs: list[Path], output: Path, formats: str, style: Lit
 
 
 def draw_all(
-    run_dirs: list[Path], names: list[str], output_dir: Path | None, formats: str, style: Literal["paper", "slides"]
+    run_dirs: list[Path],
+    names: list[str],
+    output_dir: Path | None,
+    formats: str,
+    style: Literal["paper", "slides"],
+    gates: Path,
 ) -> None:
     """Render everything and print what was written and what was not."""
     from rich.console import Console
 
     from rlsd_cli.report.comparison import compare
+    from rlsd_cli.report.gates import read_gates
     from rlsd_cli.report.render import check_formats, check_names, render
     from rlsd_cli.report.runs import find_runs, is_run
 
@@ -126,6 +140,7 @@ def draw_all(
             formats=suffixes,
             style=style,
             command=shlex.join(["rlsd", *sys.argv[1:]]) if sys.argv[1:2] == ["plot"] else "rlsd plot",
+            gates=read_gates(gates, comparison),
             told=lambda name: status.update(f"drawing {name} …"),
         )
     for note in comparison.notes:

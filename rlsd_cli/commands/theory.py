@@ -84,13 +84,14 @@ def check_exactly(output_dir: Path | None, seed: int) -> None:
         console.print(note, highlight=False)
     console.print(trade_off_table(trade_offs(exact.dynamics)))
     if output_dir is not None:
-        from rlsd_cli.report.style import save
+        from rlsd_cli.report.style import save, styled
         from rlsd_cli.runs.directory import write_json
         from rlsd_cli.theory.figures import direction_figure, dynamics_figure
 
         write_json(output_dir / "report.json", report(exact))
-        save(dynamics_figure(exact.dynamics), output_dir / "theory-dynamics", ("pdf", "png"))
-        save(direction_figure(exact.direction), output_dir / "theory-direction", ("pdf", "png"))
+        with styled("paper"):  # while it is saved too: that decides the resolution
+            save(dynamics_figure(exact.dynamics), output_dir / "theory-dynamics", ("pdf", "png"))
+            save(direction_figure(exact.direction), output_dir / "theory-direction", ("pdf", "png"))
         talk.print(f"report and figures: {output_dir}", highlight=False, soft_wrap=True)
     if exact.broken:
         raise typer.Exit(1)
@@ -102,7 +103,7 @@ def estimate_floor(run_dir: Path, output_dir: Path, options: FloorOptions) -> No
 
     from rich.console import Console
 
-    from rlsd_cli.report.style import save
+    from rlsd_cli.report.style import save, styled
     from rlsd_cli.runs.directory import RunDir, write_json
     from rlsd_cli.theory.estimate import as_json
     from rlsd_cli.theory.figures import floor_figure
@@ -126,7 +127,8 @@ def estimate_floor(run_dir: Path, output_dir: Path, options: FloorOptions) -> No
     write_json(output_dir / f"report{suffix}.json", {"kind": "floor", **asdict(options), "checkpoints": rows})
     run = RunDir.open(run_dir)
     own = run.config()["teacher"]["reference"]
-    save(floor_figure(floors, own, logged_divergence(run)), output_dir / f"theory-floor{suffix}", ("pdf", "png"))
+    with styled("paper"):
+        save(floor_figure(floors, own, logged_divergence(run)), output_dir / f"theory-floor{suffix}", ("pdf", "png"))
     talk.print(f"report and figure: {output_dir}", highlight=False, soft_wrap=True)
     if max(row.estimate.residual for row in floors) > IDENTITY:
         raise typer.Exit(1)

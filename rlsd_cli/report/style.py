@@ -14,6 +14,7 @@ from rlsd_cli.report.comparison import Variant
 from rlsd_cli.runs.directory import write_bytes
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 StyleName = Literal["paper", "slides"]
@@ -129,6 +130,15 @@ def parameters(style: StyleName) -> dict[str, Any]:
         "axes.unicode_minus": True,
         "text.parse_math": False,
     }
+
+
+def logarithmic(axis: Axis) -> None:
+    """Make an axis logarithmic with plain numbers: letters are never read as formulas here, nor are powers of ten."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def inches(*print_inches: float) -> tuple[float, ...]:

@@ -87,8 +87,8 @@ class FloorEstimate:
         loss: L_OPSD under P(r|x).
         floor: I(Y_t; R | X, Y_<t).
         reducible: L*.
-        gap: Loss on one half of each question's completions minus the floor on the other half: no
-            shared sample, so that its sign is a measurement and not Theorem 1's algebra.
+        gap: L* again, without a shared sample: loss on one half of each question's completions minus the floor on the
+            other half. Its expectation is E[L*], which is never negative; only its size is a measurement.
         by_reference: L_OPSD with each reference kind alone.
         marked_floor: Share of the floor that lies in whether the token is the marked one.
         marked_reducible: The same of L*.

@@ -16,10 +16,11 @@ from rlsd_cli.theory.credit_checks import (
     isolations,
     study_direction,
 )
-from rlsd_cli.theory.identity_checks import proposition_1, theorem_1, theorem_4
+from rlsd_cli.theory.identity_checks import beyond_theorem_1, proposition_1, theorem_1, theorem_4
 from rlsd_cli.theory.outcomes import RATE, STEPS, Study, dynamics_checks, study_dynamics, trade_offs
 
 WORLDS = 120
+DESCENTS = 12  # models of each kind in which a student descends
 CREDITS = 20_000
 
 
@@ -46,7 +47,8 @@ def run_exact(seed: int, on_part: Callable[[str], None] = lambda part: None) -> 
         on_part: Called with the name of each part before it runs.
     """
     on_part("identities")
-    checks = [*theorem_1(WORLDS, seed), *proposition_1(WORLDS, seed), *theorem_4(WORLDS, seed)]
+    checks = [*theorem_1(WORLDS, seed), *beyond_theorem_1(DESCENTS, seed)]
+    checks += [*proposition_1(WORLDS, seed), *theorem_4(WORLDS, seed)]
     on_part("dynamics")
     dynamics = study_dynamics(seed)
     checks += dynamics_checks(dynamics)

@@ -25,7 +25,6 @@ from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 Prior = Literal["kinds", "beliefs"]
 KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
 BELIEF_SAMPLES = 16
-MOST_BELIEFS = 6
 WORDINGS = 4  # solutions of each kind, where the task can write more than one
 
 
@@ -71,28 +70,31 @@ def kind_references(examples: list[Example], task: Task) -> References:
 def belief_references(
     student: Any, tokenizer: Any, task: Task, examples: list[Example], *, max_new_tokens: int, temperature: float
 ) -> References:
-    """Return the student's most frequent answers to each question, with their frequencies as probabilities.
+    """Return the answers that the student gives to each question, with their frequencies as probabilities.
 
     A question to which no completion gives an answer has the gold answer as its one reference.
     """
     prompts = [example.prompt for example in examples for _ in range(BELIEF_SAMPLES)]
     found = sample(student, tokenizer, prompts, max_new_tokens=max_new_tokens, temperature=temperature).texts
-    texts, weights = [], torch.zeros(len(examples), MOST_BELIEFS, dtype=torch.float64)
+    beliefs = []
     for index, example in enumerate(examples):
         own = found[index * BELIEF_SAMPLES : (index + 1) * BELIEF_SAMPLES]
-        answers = believed_answers([task.verify(text, example.answer).extracted for text in own], example.answer)
-        texts.append([*answers, *[example.answer] * (MOST_BELIEFS - len(answers))])
+        beliefs.append(believed_answers([task.verify(text, example.answer).extracted for text in own], example.answer))
+    places = max(len(answers) for answers in beliefs)
+    texts, weights = [], torch.zeros(len(examples), places, dtype=torch.float64)
+    for index, (example, answers) in enumerate(zip(examples, beliefs, strict=True)):
+        texts.append([*answers, *[example.answer] * (places - len(answers))])
         weights[index, : len(answers)] = torch.tensor(list(answers.values()), dtype=torch.float64)
     return References(texts, weights, ())
 
 
 def believed_answers(extracted: list[str], gold: str) -> dict[str, float]:
-    """Return the most frequent answers with their normalised frequencies, most frequent first.
+    """Return every answer with its frequency, most frequent first; none is left out, so that H(R) is the sample's own.
 
     Only answers that look like the gold one count (a bare number for a number): the task's open-book
     prompt introduces such a reference as an answer.
     """
     counts = Counter(answer for answer in extracted if answer and answer.isdigit() == gold.isdigit())
-    common = counts.most_common(MOST_BELIEFS) or [(gold, 1)]
+    common = counts.most_common() or [(gold, 1)]
     total = sum(count for _, count in common)
     return {answer: count / total for answer, count in common}

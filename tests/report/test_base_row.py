@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from synthetic_runs import write_evaluations, write_run
 
 from rlsd_cli.report.accuracy import difference, mean_interval
+from rlsd_cli.report.claims import Page
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.document import document
 from rlsd_cli.report.evaluations import suites_of
@@ -72,7 +73,7 @@ def test_curves_and_notes_do_not_miss_what_an_untrained_model_cannot_have(compar
             assert not any("base" in each for each in picture.left_out), picture.left_out
     plt.close("all")
     assert not any("base" in note for note in comparison.notes), comparison.notes
-    text = document(comparison, [], [], tmp_path, "")
+    text = document(comparison, Page([], []), {}, [], [], tmp_path, "")
     assert "Common to all arms: model.path micro-base, task.name arithmetic" in text
     assert "train.steps 60" in text
 

@@ -9,11 +9,12 @@ from synthetic_runs import write_run
 
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.properties import MEASURED
 from rlsd_cli.report.reported import paper, reported_figure1b, reported_table2
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.table import Cell, Table
 from rlsd_cli.report.tables.paradigms import table1
-from rlsd_cli.report.tables.properties import improvement, leakage, objective, table3
+from rlsd_cli.report.tables.properties import cell, table3
 from rlsd_cli.report.tables.summary import summary
 from rlsd_cli.statistics import Interval
 
@@ -124,7 +125,7 @@ def properties_of(tmp_path, method, metrics):
         noisy = {name: values + 0.005 * rng.normal(size=50) for name, values in metrics.items()}
         write_run(tmp_path / f"{seed}", method, seed, metrics=noisy)
     variant = compare(find_runs([tmp_path])).variants[method]
-    return [cell.text.split(":")[0] for cell in (objective(variant), improvement(variant), leakage(variant))]
+    return [cell(measure, variant).text.split(":")[0] for measure in MEASURED.values()]
 
 
 def test_properties_of_an_arm_that_keeps_learning_without_leaking(tmp_path):

@@ -94,7 +94,7 @@ def binomial_error(share: float, trials: int) -> float:
     """Return the standard error of a share of ``trials``, two successes and two failures added; 0 without trials."""
     if not trials:
         return 0.0
-    near = (share * trials + 2) / (trials + 4)
+    near = (min(max(share, 0.0), 1.0) * trials + 2) / (trials + 4)
     return math.sqrt(near * (1 - near) / (trials + 4))
 
 

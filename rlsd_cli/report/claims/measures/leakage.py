@@ -87,8 +87,11 @@ def leaking_falls(comparison: Comparison, claim: Claim) -> Measured:
 
     Only variants that share all settings of the training but the arm's own are ranked together.
     """
-    main = chosen(comparison, claim.arms[0])
-    variants = [each for each in comparison.of_method(claim.arms[0]) if each.complete and _same_training(each, main)]
+    finished = [each for each in comparison.of_method(claim.arms[0]) if each.complete]
+    main = comparison.main(claim.arms[0]) or next(iter(finished), None)
+    if main is None:
+        raise Missing(f"there is no run of {claim.arms[0]}")
+    variants = [each for each in finished if _same_training(each, main)]
     leaks, falls, names = {}, {}, []
     for variant in variants:
         try:
