@@ -41,6 +41,18 @@ def plot(
     style: Annotated[
         Literal["paper", "slides"], typer.Option(help="8 points at column width, or larger.", rich_help_panel=OUTPUT)
     ] = "paper",
+    figures: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PACKAGE.MODULE",
+            help="A module of your own with more figures, and claims; repeatable. Its code is run.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    power: Annotated[
+        bool,
+        typer.Option("--power", help="Only the table of how many seeds each comparison takes.", rich_help_panel=WHAT),
+    ] = False,
     gates: Annotated[
         Path | None,
         typer.Option(
@@ -88,7 +100,13 @@ def plot(
         raise UserError("--prompt and --step choose what --credit RUN_DIR shows: add it.")
     if not run_dirs:
         raise UserError("name at least one run directory, such as runs/micro, or use --credit RUN_DIR.")
-    draw_all(run_dirs, figure or [], output_dir, formats, style, gates or Path("results/gates"))
+    if figures:
+        from rlsd_cli.report.figures import FIGURES, outside
+
+        for module in figures:
+            FIGURES.update(outside(module))
+    chosen = ["power"] if power else figure or []
+    draw_all(run_dirs, chosen, output_dir, formats, style, gates or Path("results/gates"))
 
 
 def draw_literature(run_dirs: list[Path], output: Path, formats: str, style: Literal["paper", "slides"]) -> None:
@@ -128,6 +146,7 @@ def draw_all(
 
     chosen, suffixes = check_names(names), check_formats(formats)
     comparison = compare(find_runs(run_dirs))
+    comparison.gates = read_gates(gates, comparison)
     holder = len(run_dirs) == 1 and not is_run(run_dirs[0])
     only = run_dirs[0].resolve().name if holder else "plot"
     output = output_dir or Path("results") / only
@@ -140,7 +159,6 @@ def draw_all(
             formats=suffixes,
             style=style,
             command=shlex.join(["rlsd", *sys.argv[1:]]) if sys.argv[1:2] == ["plot"] else "rlsd plot",
-            gates=read_gates(gates, comparison),
             told=lambda name: status.update(f"drawing {name} …"),
         )
     for note in comparison.notes:
@@ -154,7 +172,7 @@ def draw_all(
     for name, reason in result.left_out:
         talk.print(f"left out {name}: {reason}", markup=False, highlight=False, soft_wrap=True)
     for each in result.shown:
-        if each.name == "summary" and each.table is not None:
+        if (each.name == "summary" or chosen == [each.name]) and each.table is not None:
             talk.print(summary_table(each.table))
     for path in result.files:
         typer.echo(path)
@@ -169,9 +187,10 @@ def summary_table(table: Table) -> rich.table.Table:
     from rich.text import Text
 
     shown = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.caption = "Accuracy: suites; reward, leakage, length: last fifth of training; ±: 95 % interval"
+    if table.name == "summary":
+        shown.caption = "Accuracy: suites; reward, leakage, length: last fifth of training; ±: 95 % interval"
     for column in (table.corner, *table.columns):
-        shown.add_column(column, no_wrap=column == table.corner, min_width=len(column))
+        shown.add_column(column, no_wrap=column == table.corner, min_width=max(map(len, column.split())))
     for name, cells in table.rows:
         shown.add_row(Text(name), *(Text(cell.brief()) for cell in cells))
     return shown

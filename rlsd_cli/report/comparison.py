@@ -9,6 +9,7 @@ from typing import Any
 
 from rlsd_cli.config.run import BASE
 from rlsd_cli.report.cards import Card
+from rlsd_cli.report.gates import GatesFile
 from rlsd_cli.report.runs import Run
 
 # They decide where and how fast a run goes, not what it computes.
@@ -66,10 +67,11 @@ class Variant:
 
 @dataclass
 class Comparison:
-    """The variants of a set of runs by label, and what was noticed while sorting them."""
+    """The variants of a set of runs by label, what was noticed while sorting them, and the gates of their bases."""
 
     variants: dict[str, Variant]
     notes: list[str] = field(default_factory=list)
+    gates: dict[str, GatesFile] = field(default_factory=dict)  # of the bases, by base
 
     def of_method(self, *methods: str) -> list[Variant]:
         """Return the variants of the given arms, in the order of the arms."""

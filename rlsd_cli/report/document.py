@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rlsd_cli.report.claims import Claim, Finding, Page
 from rlsd_cli.report.claims.rules import NOT_TESTED
 from rlsd_cli.report.comparison import Comparison, Variant, settings
-from rlsd_cli.report.gates import Gate
+from rlsd_cli.report.gates import GatesFile
 from rlsd_cli.report.reported import paper, reported_figure1b, reported_table2
 from rlsd_cli.report.style import in_order
 from rlsd_cli.report.table import Cell, Table
@@ -98,7 +98,7 @@ def _row(claim: Claim, finding: Finding) -> tuple[str, list[Cell]]:
     return claim.statement, [Cell(text=text) for text in texts]
 
 
-def _gates(gates: dict[str, list[Gate]]) -> str:
+def _gates(gates: dict[str, GatesFile]) -> str:
     rows = [
         (
             gate.name,
@@ -110,7 +110,7 @@ def _gates(gates: dict[str, list[Gate]]) -> str:
             ],
         )
         for base, found in gates.items()
-        for gate in found
+        for gate in found.gates
     ]
     table = Table("gates", "", ("Base", "Measured", "Asked", "Passed"), rows, corner="Gate")
     return "\nGates, what the base must do so that a claim can be true or false on it:\n\n" + table.markdown().lstrip()
@@ -128,7 +128,6 @@ def _embedded(each: Shown, output: Path) -> str:
 def document(
     comparison: Comparison,
     page: Page,
-    gates: dict[str, list[Gate]],
     shown: Sequence[Shown],
     left_out: Sequence[tuple[str, str]],
     output: Path,
@@ -139,7 +138,6 @@ def document(
     Args:
         comparison: The runs.
         page: The claims with their verdicts.
-        gates: Of the bases that the runs start from.
         shown: Figures and tables that were written.
         left_out: (name, reason) of those that were not.
         output: Where REPORT.md goes; links are relative to it.
@@ -152,7 +150,7 @@ def document(
     days = sorted({day for variant in variants for run in variant.runs if (day := started(run.directory))})
     span = f" from runs started {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
     parts.append(f"{made}{span}. Every number outside the last section is measured on the runs listed here.\n")
-    parts.append("## The claims\n\n" + _claims(page) + (_gates(gates) if gates else ""))
+    parts.append("## The claims\n\n" + _claims(page) + (_gates(comparison.gates) if comparison.gates else ""))
     parts.append("## The runs\n\n" + _setup(variants))
     if comparison.notes:
         parts.append("Noticed while sorting them:\n\n" + "".join(f"- {note}\n" for note in comparison.notes))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from rlsd_cli.config.layers import Section, validated
-from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.runs.directory import read_object
+
+if TYPE_CHECKING:
+    from rlsd_cli.report.comparison import Comparison
 
 
 class Gate(Section):
@@ -43,9 +47,10 @@ class Gate(Section):
 
 
 class GatesFile(Section):
-    """The file of a base."""
+    """The file of a base: its gates, and numbers of it that figures show, by name."""
 
     gates: list[Gate]
+    measured: dict[str, float] = Field(default_factory=dict)
 
 
 def gates_file(folder: Path, base: str) -> Path:
@@ -59,22 +64,20 @@ def bases(comparison: Comparison) -> list[str]:
     return list(dict.fromkeys(str(base) for base in found if base is not None))
 
 
-def read_gates(folder: Path, comparison: Comparison) -> dict[str, list[Gate]]:
-    """Return every gate by base, for the bases that have a file.
+def read_gates(folder: Path, comparison: Comparison) -> dict[str, GatesFile]:
+    """Return what was measured of the bases that the runs start from, where they have a file.
 
     Raises:
         UserError: A file is damaged.
     """
     files = {base: gates_file(folder, base) for base in bases(comparison)}
-    return {
-        base: validated(GatesFile, read_object(path), str(path)).gates for base, path in files.items() if path.is_file()
-    }
+    return {base: validated(GatesFile, read_object(path), str(path)) for base, path in files.items() if path.is_file()}
 
 
-def failed(gates: dict[str, list[Gate]]) -> dict[str, list[Gate]]:
+def failed(gates: Mapping[str, GatesFile]) -> dict[str, list[Gate]]:
     """Return the failed gates by the key of the claim that they forbid."""
     found: dict[str, list[Gate]] = defaultdict(list)
-    for each in (gate for of_base in gates.values() for gate in of_base):
+    for each in (gate for of_base in gates.values() for gate in of_base.gates):
         if not each.passed:
             for key in each.claims:
                 found[key].append(each)

@@ -10,18 +10,19 @@ from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.claims import examine
 from rlsd_cli.report.comparison import Comparison
-from rlsd_cli.report.credit.web import page
 from rlsd_cli.report.document import document
 from rlsd_cli.report.figures import FIGURES
-from rlsd_cli.report.figures.credit import pair_of
-from rlsd_cli.report.gates import Gate, failed
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import FORMATS, StyleName, save, styled
 from rlsd_cli.report.tables import TABLES, Table
 from rlsd_cli.runs.directory import write_text
 
 REPORT = "report"
-NAMES = (*FIGURES, *TABLES, REPORT)
+
+
+def names() -> list[str]:
+    """Return the names of all figures and tables, those of modules of one's own included."""
+    return [*FIGURES, *TABLES, REPORT]
 
 
 @dataclass
@@ -58,19 +59,19 @@ class Rendered:
         return files + ([self.report] if self.report else [])
 
 
-def check_names(names: Iterable[str]) -> list[str]:
+def check_names(asked: Iterable[str]) -> list[str]:
     """Return the names asked for, all of them if none.
 
     Raises:
         UserError: One is unknown.
     """
-    chosen = list(dict.fromkeys(names))
+    chosen, known = list(dict.fromkeys(asked)), names()
     for name in chosen:
-        if name not in NAMES:
+        if name not in known:
             raise UserError(
-                f"there is no figure or table '{name}'{nearest(name, NAMES)}; there are: {', '.join(NAMES)}."
+                f"there is no figure or table '{name}'{nearest(name, known)}; there are: {', '.join(known)}."
             )
-    return chosen or list(NAMES)
+    return chosen or known
 
 
 def check_formats(text: str) -> list[str]:
@@ -94,7 +95,6 @@ def render(
     formats: Sequence[str],
     style: StyleName = "paper",
     command: str = "",
-    gates: dict[str, list[Gate]] | None = None,
     told: Callable[[str], None] = lambda name: None,
 ) -> Rendered:
     """Write the figures and tables named into ``output``.
@@ -102,11 +102,10 @@ def render(
     Args:
         comparison: The runs.
         output: Directory; made if need be, older files of the same names are replaced.
-        names: Of `NAMES`.
+        names: Of figures and tables.
         formats: Of figures.
         style: Of figures.
         command: The command line, for the report.
-        gates: Of the bases that the runs start from, by base.
         told: Called with each name before it is made.
 
     Raises:
@@ -128,8 +127,8 @@ def render(
         if REPORT in names:
             told(REPORT)
             result.report = output / "REPORT.md"
-            page = examine(comparison, gates=failed(gates or {}))
-            text = document(comparison, page, gates or {}, result.shown, result.left_out, output, command)
+            page = examine(comparison)
+            text = document(comparison, page, result.shown, result.left_out, output, command)
             write_text(result.report, text)
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): give another --output-dir.") from None
@@ -140,10 +139,9 @@ def _figure(name: str, comparison: Comparison, output: Path, formats: Sequence[s
     with styled(style):
         picture = FIGURES[name](comparison)
         files = save(picture.figure, output / name, formats)
-    if name == "fig6":
-        web = output / "fig6.html"
-        write_text(web, page(pair_of(comparison)))
-        files.append(web)
+    for suffix, text in picture.pages.items():
+        files.append(output / f"{name}.{suffix}")
+        write_text(files[-1], text)
     return Shown(name, picture.caption, files, partly=picture.left_out)
 
 

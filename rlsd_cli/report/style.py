@@ -26,19 +26,31 @@ PRINT = 8  # points
 Dashes = str | tuple[int, tuple[float, ...]]
 
 
+# Told apart in grey; an arm keeps its own wherever it stands.
+HATCHES = ("", "....", "////", r"\\\\", "xxxx", "----", "++++", "oo", "||||", "**", "//..", r"\\..", "xx..", "--..")
+
+
 @dataclass(frozen=True)
 class ArmStyle:
-    """How an arm is drawn: colour, line and marker each tell the arms apart by themselves."""
+    """How an arm is drawn: colour, line, marker and hatch each tell the arms apart by themselves."""
 
     name: str
     colour: str
     line: Dashes
     marker: str
+    hatch: str = ""
+
+
+def _hatch(method: str) -> str:
+    """Return an arm's hatch for filled areas, by its place among the arms; arms of one's own share one."""
+    names = [BASE_CARD.name, *(card.name for card in built_in_cards())]
+    return HATCHES[names.index(method) % len(HATCHES)] if method in names else "||.."
 
 
 def style_of(card: Card) -> ArmStyle:
     """Return an arm's look as matplotlib wants it."""
-    return ArmStyle(card.title, card.look.colour, (0, card.look.line) if card.look.line else "solid", card.look.marker)
+    line: Dashes = (0, card.look.line) if card.look.line else "solid"
+    return ArmStyle(card.title, card.look.colour, line, card.look.marker, _hatch(card.name))
 
 
 # Colours of Okabe and Ito (2008), which colour-blind readers can tell apart, stand in the arms' records.
@@ -64,9 +76,9 @@ def shade(colour: str, factor: float) -> str:
 
 
 def tint(colour: str) -> str:
-    """Return a colour half-way to white, for filled areas."""
+    """Return a colour three quarters of the way to white, for filled areas behind whiskers."""
     parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{(part + 255) // 2:02X}" for part in parts)
+    return "#" + "".join(f"{(part + 3 * 255) // 4:02X}" for part in parts)
 
 
 def in_order(variants: Iterable[Variant]) -> list[Variant]:
@@ -92,7 +104,7 @@ def styles(variants: Iterable[Variant]) -> dict[str, ArmStyle]:
             result[variant.label] = replace(base, name=name)
         else:
             factor, line, marker = SHADES[(nth - 1) % len(SHADES)]
-            result[variant.label] = ArmStyle(name, shade(base.colour, factor), line, marker)
+            result[variant.label] = ArmStyle(name, shade(base.colour, factor), line, marker, f"{base.hatch}{nth * '-'}")
     return result
 
 
@@ -136,7 +148,8 @@ def logarithmic(axis: Axis) -> None:
     """Make an axis logarithmic with plain numbers: letters are never read as formulas here, nor are powers of ten."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+    scale = axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale
+    scale("log")
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

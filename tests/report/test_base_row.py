@@ -73,7 +73,7 @@ def test_curves_and_notes_do_not_miss_what_an_untrained_model_cannot_have(compar
             assert not any("base" in each for each in picture.left_out), picture.left_out
     plt.close("all")
     assert not any("base" in note for note in comparison.notes), comparison.notes
-    text = document(comparison, Page([], []), {}, [], [], tmp_path, "")
+    text = document(comparison, Page([], []), [], [], tmp_path, "")
     assert "Common to all arms: model.path micro-base, task.name arithmetic" in text
     assert "train.steps 60" in text
 

@@ -1,6 +1,7 @@
 """Token credit: which rollouts are shown, and that nothing in a token can harm a terminal, a page or a picture."""
 
 import io
+import itertools
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,10 +15,20 @@ from synthetic_runs import write_run
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.credit.colours import colour, hex_colour, ink, sign
-from rlsd_cli.report.credit.data import QUANTITIES, read_step, select, visible
+from rlsd_cli.report.credit.data import (
+    CURRENT,
+    DELTA,
+    EVIDENCE,
+    FULL,
+    PLACEBO,
+    QUANTITIES,
+    read_step,
+    select,
+    visible,
+)
 from rlsd_cli.report.credit.terminal import show
 from rlsd_cli.report.credit.web import page
-from rlsd_cli.report.figures.credit import MOST_LINES, PER_LINE, draw_pair, lines_of
+from rlsd_cli.report.figures.credit import LEFT, MOST_LINES, RIGHT, draw_pair, places_of
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import open_run
 from rlsd_cli.report.style import styled
@@ -112,7 +123,7 @@ def test_both_trajectories_share_the_ends_of_the_scale(pair):
     assert pair.scale(QUANTITIES[0]) == np.abs(delta).max()
 
 
-def test_token_advantages_are_coloured_in_units_of_the_rollouts_own_advantage(run_path):
+def test_token_advantages_are_coloured_by_their_distance_from_plain_grpo(run_path):
     rewrite(
         run_path,
         lambda frame: frame.assign(
@@ -122,10 +133,37 @@ def test_token_advantages_are_coloured_in_units_of_the_rollouts_own_advantage(ru
     )
     pair = select(open_run(run_path))
     assert pair.correct.advantage == 2.0
-    advantage = QUANTITIES[2]
-    expected = pair.correct.weight / pair.scale(advantage)  # Â/|A| = w where A > 0
-    np.testing.assert_allclose(pair.fractions(pair.correct, advantage), expected)
-    assert pair.end(advantage, 1) == f"{pair.scale(advantage):.3g} |A|"
+    expected = (pair.correct.weight - 1) / pair.scale(FULL)  # (Â − A)/|A| = w − 1 where A > 0
+    np.testing.assert_allclose(pair.fractions(pair.correct, FULL), expected)
+    assert pair.end(FULL, 0) == "A"
+    assert pair.end(FULL, 1) == f"A+{pair.scale(FULL):.2g}|A|"
+
+
+def test_the_credit_of_the_step_is_that_of_its_own_lambda(run_path):
+    run = open_run(run_path)
+    early, late = select(run, step=0), select(run)
+    assert (early.mix, late.mix) == (pytest.approx(0.49), 0.0)  # λ falls from 0.5 to 0 over 50 steps
+    # Â = A·[(1−λ) + λ·w]
+    each = early.correct
+    np.testing.assert_allclose(each.current, each.advantage * (0.51 + 0.49 * each.weight))
+    assert (late.correct.current == late.correct.advantage).all()
+    assert not late.fractions(late.correct, CURRENT).any()  # plain GRPO: one colour
+    assert early.scale(CURRENT) == early.scale(FULL)
+    assert "λ is 0 at this step" in late.legend
+
+
+def test_the_evidence_is_shown_as_it_is_before_the_clip(pair):
+    for each in pair.trajectories:
+        np.testing.assert_allclose(np.clip(each.evidence, 0.8, 1.2), each.weight)
+        np.testing.assert_allclose(each.shift(EVIDENCE), np.sign(each.advantage) * each.delta)
+
+
+def test_a_placebos_gain_is_a_row_where_the_probe_records_it(run_path, pair):
+    assert PLACEBO not in pair.quantities
+    rewrite(run_path, lambda frame: frame.assign(delta_placebo=frame["delta"].map(lambda each: -np.asarray(each))))
+    told = select(open_run(run_path))
+    assert PLACEBO in told.quantities
+    np.testing.assert_allclose(told.correct.placebo, -told.correct.delta)
 
 
 def test_terminal_without_colour_carries_the_numbers(pair):
@@ -224,28 +262,31 @@ def test_hostile_tokens_stay_text_in_the_picture(run_path):
     with styled("paper"):
         picture = draw_pair(select(open_run(run_path)))
         picture.figure.canvas.draw()
-        labels = [label.get_text() for label in picture.figure.axes[0].get_xticklabels()]
+        texts = [text.get_text() for text in picture.figure.axes[0].texts]
         plt.close(picture.figure)
-    assert labels[:4] == ["[red]", "\\x1b[31m", "<script>al…", "$\\q$"]
+    assert {"[red]", "\\x1b[31m", "<script>alert(1)<…", "$\\q$"} <= set(texts)
 
 
-def test_page_shows_the_three_numbers_of_each_token(pair):
+def test_page_shows_the_numbers_of_each_token(pair):
     text = page(pair)
-    delta, weight, token = (each[4] for each in (pair.correct.delta, pair.correct.weight, pair.correct.token_advantage))
-    assert f'title="token 5: Δ = {delta:+.4f}, w = {weight:+.4f}, Â = {token:+.4f}"' in text
+    found = [pair.correct.values(quantity)[4] for quantity in (DELTA, EVIDENCE, FULL, CURRENT)]
+    delta, weight, full, current = (f"{value:+.4f}" for value in found)
+    assert f'title="token 5: Δ = {delta}, w = {weight}, Â₁ = {full}, Â = {current}"' in text
     assert "http" not in text  # no other file is loaded
-    assert text.count('class="token"') == 3 * sum(len(each.tokens) for each in pair.trajectories)
+    assert text.count('class="token"') == 4 * sum(len(each.tokens) for each in pair.trajectories)
 
 
 def test_picture_has_a_cell_for_each_token_and_quantity_in_its_colour(pair):
     with styled("paper"):
         picture = draw_pair(pair)
     axes = picture.figure.axes[0]
-    assert len(axes.patches) == 3 * len(pair.correct.tokens)
+    tokens = sum(len(each.tokens) for each in pair.trajectories)
+    assert len(axes.patches) == 4 * tokens + 4 * 21  # and the scales
     cells = axes.patches[: len(pair.correct.tokens)]
-    expected = [hex_colour(value / pair.scale(QUANTITIES[0])) for value in pair.correct.delta]
+    expected = [hex_colour(value / pair.scale(DELTA)) for value in pair.correct.delta]
     drawn = ["#{:02x}{:02x}{:02x}".format(*(round(255 * part) for part in cell.get_facecolor()[:3])) for cell in cells]
     assert drawn == expected
+    assert picture.pages == {"html": page(pair)}
     plt.close(picture.figure)
 
 
@@ -257,19 +298,23 @@ def test_a_long_trajectory_is_cut_in_the_picture_and_said_so(run_path):
     rewrite(run_path, lengthen)
     with styled("paper"):
         picture = draw_pair(select(open_run(run_path)))
-    assert len(picture.figure.axes) == 2 * MOST_LINES + 1
-    assert len(picture.left_out) == 2
-    assert picture.left_out[0].startswith("tokens after number 162 of the correct")  # 400 in 15 lines of 27
+    lines = [line for line, _, _ in places_of(("word",) * 400)]
+    shown = sum(line < MOST_LINES for line in lines)
+    assert 0 < shown < 400
+    assert picture.left_out[0].startswith(f"tokens after number {shown} of the correct")
     plt.close(picture.figure)
 
 
-@given(st.integers(1, 3000))
-def test_lines_hold_every_token_once_in_nearly_equal_parts(n):
-    parts = lines_of(n)
-    assert [i for part in parts for i in range(n)[part]] == list(range(n))
-    lengths = [part.stop - part.start for part in parts]
-    assert max(lengths) <= PER_LINE
-    assert len(parts) <= -(-n // PER_LINE)
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=80))
+def test_tokens_flow_from_left_to_right_within_the_column_and_never_overlap(tokens):
+    places = places_of(tuple(tokens))
+    assert len(places) == len(tokens)
+    for line, x, width in places:
+        assert x >= LEFT
+        assert x == LEFT or x + width <= RIGHT
+        assert line >= 0
+    for (line, x, width), (next_line, next_x, _) in itertools.pairwise(places):
+        assert next_line == line + 1 or (next_line == line and next_x > x + width)
 
 
 def test_colours_run_from_orange_over_white_to_blue_and_stop_at_the_ends():

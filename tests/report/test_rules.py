@@ -14,7 +14,7 @@ from rlsd_cli.report.claims.judge import judged, step_down
 from rlsd_cli.report.claims.rules import RULES
 from rlsd_cli.report.claims.select import chosen
 from rlsd_cli.report.comparison import compare
-from rlsd_cli.report.gates import Gate, failed, gates_file, read_gates
+from rlsd_cli.report.gates import GatesFile, gates_file, read_gates
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.statistics import Interval
@@ -189,13 +189,13 @@ def test_a_failed_gate_of_the_base_forbids_its_claims_and_is_named(tmp_path):
     arm(tmp_path / "runs", "rlsd", 0.7)
     runs = compare(find_runs([tmp_path / "runs"]))
     gates_file(tmp_path, "models/micro-base").write_text(json.dumps({"gates": [GATE]}))
-    gates = read_gates(tmp_path, runs)
-    assert list(gates) == ["micro-base"]
-    found = {c.key: f for c, f in examine(runs, gates=failed(gates)).claims}["rlsd_above"]
+    runs.gates = read_gates(tmp_path, runs)
+    assert list(runs.gates) == ["micro-base"]
+    found = {c.key: f for c, f in examine(runs).claims}["rlsd_above"]
     assert found.verdict == "not testable here"
     assert "fails the gate 'reads its reference': 0.012, asked 0.5" in found.evidence
-    passed = {"micro-base": [Gate.model_validate(GATE | {"passed": True})]}
-    assert {c.key: f for c, f in examine(runs, gates=failed(passed)).claims}["rlsd_above"].verdict == "seen"
+    runs.gates = {"micro-base": GatesFile.model_validate({"gates": [GATE | {"passed": True}]})}
+    assert {c.key: f for c, f in examine(runs).claims}["rlsd_above"].verdict == "seen"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from rlsd_cli.report.claims.estimates import LEVEL
 from rlsd_cli.report.claims.registry import ADDED, Claims, claims_of_arm, paper_claims
 from rlsd_cli.report.claims.rules import NOT_TESTABLE, NOT_TESTED, RULES, SEEN, UNDECIDED, Verdict
 from rlsd_cli.report.comparison import Comparison
-from rlsd_cli.report.gates import Gate
+from rlsd_cli.report.gates import Gate, failed
 from rlsd_cli.report.missing import Missing
 
 
@@ -22,21 +22,18 @@ class Page:
     controls: list[tuple[Claim, Finding]]
 
 
-def examine(
-    comparison: Comparison, claims: Claims | None = None, gates: Mapping[str, Sequence[Gate]] | None = None
-) -> Page:
+def examine(comparison: Comparison, claims: Claims | None = None) -> Page:
     """Judge every claim of a paper, and those that the arms of the runs bring.
 
     Args:
         comparison: The runs.
         claims: Of a paper; of the refereed one where None.
-        gates: Failed gates of the base by key of the claims that they forbid.
     """
     given = claims or paper_claims()
     controls = judged(given.controls.values(), comparison)
     by_key = {claim.key: finding for claim, finding in controls}
     everything = [*given.claims, *ADDED.values(), *_of_arms(comparison)]
-    found = judged(everything, comparison, gates or {})
+    found = judged(everything, comparison, failed(comparison.gates))
     by_key |= {claim.key: finding for claim, finding in found}
     return Page([(claim, _with_controls(claim, finding, by_key)) for claim, finding in found], controls)
 

@@ -30,29 +30,36 @@ COLUMNS = [
     "weight",
     "token_advantage",
 ]
+OPTIONAL = "delta_placebo"  # Δ with a wrong reference, where the probe records it
+LISTS = ("tokens", "delta", "weight", "token_advantage", OPTIONAL)
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One of the three numbers per token, and the value at which it says nothing."""
+    """A number per token, and the value at which it says nothing.
+
+    ``logarithmic`` colours it by its logarithm; ``credit`` by its distance from the rollout's own A, in units of |A|.
+    """
 
     key: str
     symbol: str
     meaning: str
     neutral: float
-    relative: bool = False
+    logarithmic: bool = False
+    credit: bool = False
 
 
-QUANTITIES = (
-    Quantity("delta", "Δ", "privileged gain, nats", 0.0),
-    Quantity("weight", "w", "evidence weight", 1.0),
-    Quantity("token_advantage", "Â", "token advantage", 0.0, relative=True),
-)
+DELTA = Quantity("delta", "Δ", "privileged gain, nats", 0.0)
+EVIDENCE = Quantity("evidence", "w", "evidence weight, not yet clipped", 1.0, logarithmic=True)
+FULL = Quantity("token_advantage", "Â₁", "token advantage at λ = 1", 0.0, credit=True)
+CURRENT = Quantity("current", "Â", "token advantage at this step's λ", 0.0, credit=True)
+PLACEBO = Quantity("placebo", "Δ′", "Δ with a wrong reference, nats", 0.0)
+QUANTITIES = (DELTA, EVIDENCE, FULL)
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One rollout with its credit; the arrays are (n_tokens,)."""
+    """One rollout with its credit; the arrays are (n_tokens,), ``placebo`` is None where none was recorded."""
 
     sample_id: int
     correct: bool
@@ -62,20 +69,37 @@ class Trajectory:
     delta: NDArray
     weight: NDArray
     token_advantage: NDArray
+    mix: float | None = None
+    placebo: NDArray | None = None
+
+    @property
+    def evidence(self) -> NDArray:
+        """exp(sign(A)·Δ), the weight before the clip (eq. 14)."""
+        return np.exp(np.sign(self.advantage) * self.delta)
+
+    @property
+    def current(self) -> NDArray:
+        """A·[(1−λ) + λ·w] with the λ of the step (eq. 16): what the tokens got."""
+        mix = 1.0 if self.mix is None else self.mix
+        return (1 - mix) * self.advantage + mix * self.token_advantage
 
     def values(self, quantity: Quantity) -> NDArray:
         """Return a quantity's values, (n_tokens,)."""
         return getattr(self, quantity.key)
 
     def shift(self, quantity: Quantity) -> NDArray:
-        """Return the distance from neutral, (n_tokens,); that of Â in units of |A|, which differs between rollouts."""
-        unit = abs(self.advantage) if quantity.relative and abs(self.advantage) > 0 else 1.0
-        return (self.values(quantity) - quantity.neutral) / unit
+        """Return the distance from neutral, (n_tokens,)."""
+        values = self.values(quantity)
+        if quantity.logarithmic:
+            return np.log(values / quantity.neutral)
+        if quantity.credit:
+            return (values - self.advantage) / (abs(self.advantage) or 1.0)
+        return values - quantity.neutral
 
 
 @dataclass(frozen=True)
 class CreditPair:
-    """A correct and an incorrect rollout of one probe prompt; either may be missing."""
+    """A correct and an incorrect rollout of one probe prompt; either may be missing. ``mix`` is λ, None if unknown."""
 
     run: Path
     label: str
@@ -86,19 +110,39 @@ class CreditPair:
     answer: str
     correct: Trajectory | None
     incorrect: Trajectory | None
+    mix: float | None = None
 
     @property
     def trajectories(self) -> tuple[Trajectory, ...]:
         """Those that there are, the correct one first."""
         return tuple(each for each in (self.correct, self.incorrect) if each is not None)
 
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Δ, w and Â at λ = 1; Â at the step's λ where it is known, and the placebo's Δ where there is one."""
+        more = () if self.mix is None or self.mix == 1.0 else (CURRENT,)
+        placebo = (PLACEBO,) if all(each.placebo is not None for each in self.trajectories) else ()
+        return (*QUANTITIES, *more, *placebo)
+
+    @property
+    def legend(self) -> str:
+        """What the colours mean, and which λ is in force."""
+        mix = "" if self.mix is None else f" λ is {self.mix:.3g} at this step."
+        return (
+            "Δ: how much more likely the teacher, who sees the reference, finds a token than the student. w = "
+            "exp(sign(A)·Δ): the evidence weight before it is clipped. Â: the token's advantage, coloured by its "
+            f"distance from the rollout's own A, which plain GRPO gives to every token.{mix} Blue: above neutral; "
+            "orange: below; a mark stands where it is beyond a quarter of the scale."
+        )
+
     def scale(self, quantity: Quantity) -> float:
         """Return the largest distance from neutral in both trajectories: the ends of the colour scale.
 
-        The same scale for both makes their colours comparable.
+        The same scale for both makes their colours comparable; that of Â is the same for every λ.
         """
+        quantity = FULL if quantity.credit else quantity
         largest = float(np.max(np.concatenate([np.abs(each.shift(quantity)) for each in self.trajectories])))
-        return largest if largest > 0 else 1.0
+        return largest if largest > 1e-12 else 1.0
 
     def fractions(self, trajectory: Trajectory, quantity: Quantity) -> NDArray:
         """Return where a trajectory's values lie on the colour scale, (n_tokens,) from −1 to 1."""
@@ -106,8 +150,11 @@ class CreditPair:
 
     def end(self, quantity: Quantity, fraction: float) -> str:
         """Return the value at a fraction of the scale, as a legend prints it."""
-        text = f"{quantity.neutral + fraction * self.scale(quantity):.3g}".replace("-", "−")
-        return f"{text} |A|" if quantity.relative and fraction else text
+        reach = fraction * self.scale(quantity)
+        if quantity.credit:
+            return "A" if not fraction else f"A{reach:+.2g}|A|".replace("-", "−")
+        value = quantity.neutral * float(np.exp(reach)) if quantity.logarithmic else quantity.neutral + reach
+        return f"{value:.3g}".replace("-", "−")
 
 
 def read_step(path: Path) -> pd.DataFrame:
@@ -119,8 +166,10 @@ def read_step(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path, columns=COLUMNS)
-        lists = [frame[name].map(len) for name in ("tokens", *(quantity.key for quantity in QUANTITIES))]
+        frame = pd.read_parquet(path)
+        kept = [name for name in LISTS if name != OPTIONAL or name in frame]
+        frame = frame[[*COLUMNS, *(name for name in kept if name == OPTIONAL)]]
+        lists = [frame[name].map(len) for name in kept]
     except Exception as error:
         raise UserError(
             f"{path} is not a readable credit file ({type(error).__name__}): train the run again."
@@ -130,7 +179,7 @@ def read_step(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _trajectory(rows: pd.DataFrame) -> Trajectory | None:
+def _trajectory(rows: pd.DataFrame, mix: float | None) -> Trajectory | None:
     """Return the rollout of middle length among ``rows``, lowest sample id first: typical, and always the same."""
     usable = rows[rows["tokens"].map(len) > 0]
     if usable.empty:
@@ -146,6 +195,8 @@ def _trajectory(rows: pd.DataFrame) -> Trajectory | None:
         delta=np.asarray(row["delta"], dtype=float),
         weight=np.asarray(row["weight"], dtype=float),
         token_advantage=np.asarray(row["token_advantage"], dtype=float),
+        mix=mix,
+        placebo=np.asarray(row[OPTIONAL], dtype=float) if OPTIONAL in row else None,
     )
 
 
@@ -158,7 +209,7 @@ def _pair(run: Run, step: int, frame: pd.DataFrame, prompt_id: str) -> CreditPai
 
 def _checked_pair(run: Run, step: int, frame: pd.DataFrame, prompt_id: str) -> CreditPair:
     rows = frame[frame["prompt_id"] == prompt_id]
-    right = rows["correct"].astype(bool)
+    right, mix = rows["correct"].astype(bool), mix_at(run, step)
     return CreditPair(
         run=run.path,
         label=run.label,
@@ -167,9 +218,18 @@ def _checked_pair(run: Run, step: int, frame: pd.DataFrame, prompt_id: str) -> C
         prompt_id=prompt_id,
         prompt=str(rows["prompt"].iloc[0]),
         answer=str(rows["answer"].iloc[0]),
-        correct=_trajectory(rows[right]),
-        incorrect=_trajectory(rows[~right]),
+        correct=_trajectory(rows[right], mix),
+        incorrect=_trajectory(rows[~right], mix),
+        mix=mix,
     )
+
+
+def mix_at(run: Run, step: int) -> float | None:
+    """Return λ of the update after a probe: of the next logged step, or of the last; None where none is logged."""
+    steps, values = run.series("rlsd/lambda")
+    if not len(steps):
+        return None
+    return float(values[min(int(np.searchsorted(steps, step, side="right")), len(steps) - 1)])
 
 
 def prompt_ids(frame: pd.DataFrame) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlsd_cli.report.credit.colours import hex_colour, ink
-from rlsd_cli.report.credit.data import QUANTITIES, CreditPair, Quantity, Trajectory, visible
+from rlsd_cli.report.credit.data import CreditPair, Quantity, Trajectory, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +47,7 @@ def show(pair: CreditPair, console: Console) -> None:
     for trajectory in pair.trajectories:
         console.print()
         console.print(Text(title(trajectory), style="bold"))
-        for quantity in QUANTITIES:
+        for quantity in pair.quantities:
             heading = Text(f"{quantity.symbol} {quantity.meaning}  ")
             for fraction in (-1, 0, 1):
                 heading.append(f" {pair.end(quantity, fraction)} ", style=f"{ink(fraction)} on {hex_colour(fraction)}")

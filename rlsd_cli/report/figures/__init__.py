@@ -1,15 +1,21 @@
-"""One function per figure; `FIGURES` lists them by the name that `rlsd plot --figure` takes."""
+"""One function per figure; `FIGURES` has them by the name that `rlsd plot --figure` takes (docs/adding-a-figure.md)."""
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 from collections.abc import Callable
 
+from rlsd_cli.errors import UserError
 from rlsd_cli.report.comparison import Comparison
+from rlsd_cli.report.figures.architecture import fig4
 from rlsd_cli.report.figures.bars import fig1b
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.figures.credit import fig6
 from rlsd_cli.report.figures.paper import fig1a, fig3a, fig3b, fig3c, fig5a, fig5b, fig5c
 from rlsd_cli.report.figures.planted import planted
+from rlsd_cli.report.figures.sweeps import dose, rates
 from rlsd_cli.report.figures.training import SINGLES, overview
 
 FIGURES: dict[str, Callable[[Comparison], Picture]] = {
@@ -20,11 +26,43 @@ FIGURES: dict[str, Callable[[Comparison], Picture]] = {
     "fig3a": fig3a,
     "fig3b": fig3b,
     "fig3c": fig3c,
+    "fig4": fig4,
     "fig5a": fig5a,
     "fig5b": fig5b,
     "fig5c": fig5c,
     "fig6": fig6,
     "planted": planted,
+    "rates": rates,
+    "dose": dose,
 }
 
-__all__ = ["FIGURES", "Picture"]
+__all__ = ["FIGURES", "Picture", "outside"]
+
+
+def outside(module: str) -> dict[str, Callable[[Comparison], Picture]]:
+    """Return the figures of a module of one's own, which holds them by name in ``FIGURES``; its code is run.
+
+    Raises:
+        UserError: It can't be imported, holds none, or a name is taken or can't be a file's.
+    """
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), "FIGURES", None)
+    except Exception as error:
+        raise UserError(
+            f"the figures '{module[:100]}' can't be imported ({type(error).__name__}: {error}): "
+            "give a module of the working directory, of PYTHONPATH or of an installed package."
+        ) from error
+    if not isinstance(found, dict) or not found or not all(callable(each) for each in found.values()):
+        raise UserError(
+            f"the module '{module}' holds no figures: it needs FIGURES = {{name: function}} (docs/adding-a-figure.md)."
+        )
+    for name in found:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise UserError(f"the module '{module}' names a figure {name!r}: take letters, digits and _.")
+        if name in FIGURES and FIGURES[name] is not found[name]:
+            raise UserError(
+                f"the module '{module}' names a figure '{name}', which there is already: take another name."
+            )
+    return found

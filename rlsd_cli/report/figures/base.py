@@ -18,31 +18,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAND = "Bands: 95 % Student-t intervals over seeds at each step."
-BAND_FROM = 3  # seeds; with two, the interval is nine standard deviations wide on either side and hides every line
+BAND_FROM = 6  # seeds; with few, the interval is wider than all of them together and hides every line
 MARKERS = 8  # markers along a line
 LONGEST = 40  # letters of a name in a legend
+LONGEST_LABEL = 26  # letters along an axis of an inch and a half
 
 
 @dataclass
 class Picture:
-    """A figure with its caption and what it could not show."""
+    """A figure with its caption, what it could not show, and web pages that belong to it, by suffix."""
 
     figure: Figure
     caption: str
     left_out: list[str] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Panel:
     """What an axes shows: a metric by its key in metrics.jsonl (``a+b`` is a sum), with name and unit.
 
-    ``share`` marks a quantity in [0, 1]. ``words`` says in a caption what it is, where the title is too short for that.
+    ``share`` marks a quantity in [0, 1], ``whole`` one whose axis shows all of it. ``words`` says in a caption what it
+    is, where the title is too short for that.
     """
 
     key: str
     title: str
     unit: str
     share: bool = False
+    whole: bool = False
     words: str = ""
 
     @property
@@ -52,13 +56,15 @@ class Panel:
 
     @property
     def axis(self) -> str:
-        """The y axis' label."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
+        """The y axis' label, in two lines where one would be longer than the axis."""
+        if not self.unit:
+            return self.title
+        return f"{self.title}{' ' if len(self.title + self.unit) < LONGEST_LABEL else chr(10)}({self.unit})"
 
 
-REWARD = Panel("reward", "Training reward", "mean per rollout", share=True)
-ACCURACY = Panel("probe/accuracy", "Probe accuracy", "share of rollouts", share=True)
-LEAKAGE = Panel("leakage/rate", "Leakage", "share of rollouts", share=True)
+REWARD = Panel("reward", "Training reward", "mean per rollout", share=True, whole=True)
+ACCURACY = Panel("probe/accuracy", "Probe accuracy", "share of rollouts", share=True, whole=True)
+LEAKAGE = Panel("leakage/rate", "Leakage", "share of rollouts", share=True, whole=True)
 ENTROPY = Panel("entropy", "Entropy", "nats per token")
 LENGTH = Panel("completions/mean_length", "Length", "tokens per rollout")
 CLIP = Panel("rlsd/weight_clip_low+rlsd/weight_clip_high", "Weights clipped", "share of tokens", share=True)
@@ -91,15 +97,17 @@ def draw(axes: Axes, label: str, line: Curve, look: ArmStyle, position: int) -> 
 def frame(axes: Axes, panel: Panel, lines: Iterable[Curve]) -> None:
     """Label the axes; limit y to what the seeds reached, so that wide bands of few seeds do not flatten the lines."""
     drawn = list(lines)
-    window = max((line.window for line in drawn), default=1)
-    axes.set_xlabel("Step" if window == 1 else f"Step (running mean of {window})")
+    axes.set_xlabel("Step")
     axes.set_ylabel(panel.axis)
+    if panel.whole:
+        axes.set_ylim(-0.02, 1.02)
+        return
     low = min(float(np.nanmin(line.seeds)) for line in drawn)
     high = max(float(np.nanmax(line.seeds)) for line in drawn)
     room = 0.08 * (high - low) or 0.05 * abs(high) or 0.05
     low, high = low - room, high + room
     if panel.share:
-        low, high = max(low, -0.02), min(high, 1.02)
+        low, high = 0.0, min(high, 1.0)
     axes.set_ylim(low, high)
 
 
@@ -109,6 +117,7 @@ class Drawn:
 
     labels: list[str]
     missing: list[str]
+    window: int = 1
 
 
 def draw_panel(axes: Axes, panel: Panel, variants: Sequence[Variant], looks: dict[str, ArmStyle]) -> Drawn:
@@ -125,6 +134,9 @@ def draw_panel(axes: Axes, panel: Panel, variants: Sequence[Variant], looks: dic
         except Missing:
             absent.append(variant.label)
             continue
+        if len(lines[variant.label].steps) < 2:  # a curve of one point is a number
+            missing.append(_one_point(variant.label, panel, lines.pop(variant.label)))
+            continue
         have = len(lines[variant.label].seeds)
         if have < len(variant.runs):
             missing.append(f"only {have} of {len(variant.runs)} runs of {variant.label} log {panel.key}")
@@ -138,7 +150,12 @@ def draw_panel(axes: Axes, panel: Panel, variants: Sequence[Variant], looks: dic
     for position, (label, line) in enumerate(lines.items()):
         draw(axes, looks[label].name, line, looks[label], position)
     frame(axes, panel, lines.values())
-    return Drawn(list(lines), missing)
+    return Drawn(list(lines), missing, max(line.window for line in lines.values()))
+
+
+def _one_point(label: str, panel: Panel, line: Curve) -> str:
+    value = f"{float(line.mean[0]):.3f}".replace("-", "−")
+    return f"{label} has one value of {panel.key} only, {value} at step {int(line.steps[0])}: no curve"
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
@@ -186,29 +203,63 @@ def band_text(variants: Iterable[Variant]) -> str:
         words.append("Thick: mean; thin: single seeds.")
     if max(counts) >= BAND_FROM:
         words.append(BAND)
-    if min(counts) < BAND_FROM:
-        words.append("No band below three seeds.")
     return " ".join(words)
 
 
+def smoothed_text(window: int) -> str:
+    """Say how many steps are averaged."""
+    return f"Running means of {window} steps." if window > 1 else ""
+
+
 def single(
-    panel: Panel, variants: Iterable[Variant], caption: str, looks: dict[str, ArmStyle] | None = None
+    panel: Panel,
+    variants: Iterable[Variant],
+    caption: str,
+    looks: dict[str, ArmStyle] | None = None,
+    against: Sequence[str] = (),
 ) -> Picture:
     """Return a one-column picture of one metric, in the variants' own styles unless ``looks`` says otherwise.
+
+    Arms that lie upon GRPO get a second panel below: their difference from it, seed by seed, with the margin of the
+    claim about it.
+
+    Args:
+        panel: The metric.
+        variants: Whose.
+        caption: First sentence.
+        looks: Styles by label.
+        against: Labels of arms whose difference from GRPO is drawn in any case.
 
     Raises:
         Missing: None of the variants has it.
     """
     import matplotlib.pyplot as plt
 
+    from rlsd_cli.report.figures.paired import draw_differences, upon_baseline
+
     chosen = in_order(variants)
     if not chosen:
         raise Missing("there is no such run")
-    figure, axes = plt.subplots(figsize=inches(COLUMN, 2.4))
+    styled_as = looks or styles(chosen)
+    pairs = upon_baseline(panel, chosen, against)
+    rows = 2 if pairs else 1
+    figure, grid = plt.subplots(
+        rows,
+        1,
+        figsize=inches(COLUMN, 2.4 if rows == 1 else 3.5),
+        sharex=True,
+        squeeze=False,
+        height_ratios=[1.0] if rows == 1 else [1.7, 1.0],
+    )
+    axes = grid[0][0]
     try:
-        drawn = draw_panel(axes, panel, chosen, looks or styles(chosen))
+        drawn = draw_panel(axes, panel, chosen, styled_as)
     except Missing:
         plt.close(figure)
         raise
+    words = [caption, seeds_text(chosen), band_text(chosen), smoothed_text(drawn.window)]
+    if pairs:
+        axes.set_xlabel("")
+        words.append(draw_differences(grid[1][0], panel, pairs, styled_as))
     legend(figure, [axes])
-    return Picture(figure, f"{caption} {seeds_text(chosen)} {band_text(chosen)}", drawn.missing)
+    return Picture(figure, " ".join(word for word in words if word), drawn.missing)

@@ -1,4 +1,4 @@
-"""Fig. 6: token-level credit of one correct and one incorrect rollout of the same prompt."""
+"""Fig. 6: token-level credit of a correct and an incorrect rollout of the same prompt, as running text in colours."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.credit.colours import hex_colour, ink, sign
-from rlsd_cli.report.credit.data import QUANTITIES, CreditPair, Trajectory, select, visible
+from rlsd_cli.report.credit.data import CreditPair, Quantity, Trajectory, select, visible
 from rlsd_cli.report.credit.terminal import title
+from rlsd_cli.report.credit.web import page
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import COLUMN, inches, points
@@ -17,11 +18,14 @@ from rlsd_cli.report.style import COLUMN, inches, points
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PER_LINE = 28  # tokens in a line of a column: 0.11 inches each, room for a letter in print
-MOST_LINES = 6  # of a trajectory; what is longer goes into the web page only
-CELL = 0.15  # inches: height of one quantity's row
-LETTER = 0.058  # inches: width of a letter in print
-LONGEST = 11  # characters of a token that are shown
+# Inches in print.
+LETTER = 0.0502  # of the fixed-width font at 6 points
+GAP = 0.03  # between tokens
+LINE = 0.125
+LEFT = 0.2  # the symbol's place
+RIGHT = 3.27
+MOST_LINES = 6  # of one paragraph; what is longer goes into the web page only
+LONGEST = 18  # characters of a token that are shown
 
 
 def pair_of(comparison: Comparison) -> CreditPair:
@@ -43,112 +47,118 @@ def pair_of(comparison: Comparison) -> CreditPair:
     raise Missing(reasons[0] if reasons else "there is no run")
 
 
-def lines_of(n_tokens: int) -> list[slice]:
-    """Split a trajectory into lines of about equal length, none longer than PER_LINE."""
-    width = -(-n_tokens // -(-n_tokens // PER_LINE))
-    return [slice(start, min(start + width, n_tokens)) for start in range(0, n_tokens, width)]
+def shown(token: str) -> str:
+    """Return a token as it is printed."""
+    text = visible(token)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _shown(trajectory: Trajectory, part: slice) -> list[str]:
-    """Return the tokens of a line as they are printed."""
-    texts = [visible(token) for token in trajectory.tokens[part]]
-    return [text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in texts]
+def places_of(tokens: tuple[str, ...]) -> list[tuple[int, float, float]]:
+    """Return each token's line, left edge and width in inches, as a paragraph breaks them; all lines."""
+    places, line, x = [], 0, LEFT
+    for token in tokens:
+        width = LETTER * (len(shown(token)) + 0.8)
+        if x + width > RIGHT and x > LEFT:
+            line, x = line + 1, LEFT
+        places.append((line, x, width))
+        x += width + GAP
+    return places
 
 
-def _line(axes: Axes, pair: CreditPair, trajectory: Trajectory, part: slice) -> None:
-    """Draw one line: a row of cells for each quantity, tokens upright above their column."""
+def _paragraph(axes: Axes, pair: CreditPair, trajectory: Trajectory, quantity: Quantity, top: float) -> float:
+    """Draw the tokens on a quantity's colours below ``top`` (inches from above); return where they end."""
     from matplotlib.patches import Rectangle
 
-    for row, quantity in enumerate(QUANTITIES):
-        fractions = pair.fractions(trajectory, quantity)[part]
-        for column, fraction in enumerate(fractions):
-            box = Rectangle((column, row), 1, 1, facecolor=hex_colour(fraction), edgecolor="#BBBBBB", linewidth=0.3)
-            axes.add_patch(box)
-            axes.text(
-                column + 0.5,
-                row + 0.52,
-                sign(fraction),
-                ha="center",
-                va="center",
-                fontsize=points(6),
-                color=ink(fraction),
-            )
-    shown = _shown(trajectory, part)
-    axes.set_xlim(0, PER_LINE)
-    axes.set_ylim(len(QUANTITIES) + 0.04, -0.04)
-    axes.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=90, fontsize=points(6.5))
-    axes.xaxis.tick_top()
-    axes.set_yticks(np.arange(len(QUANTITIES)) + 0.5, [quantity.symbol for quantity in QUANTITIES])
-    axes.tick_params(length=0, pad=1.5)
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def _scales(axes: Axes, pair: CreditPair) -> None:
-    """Draw the three colour scales side by side."""
-    from matplotlib.patches import Rectangle
-
-    axes.set_xlim(0, 3)
-    axes.set_ylim(0, 1)
-    axes.set_axis_off()
-    steps = np.linspace(-1, 1, 21)
-    for place, quantity in enumerate(QUANTITIES):
-        left, width = place + 0.08, 0.84
-        for i, fraction in enumerate(steps):
-            x = left + width * i / len(steps)
-            axes.add_patch(Rectangle((x, 0.42), width / len(steps), 0.25, facecolor=hex_colour(fraction), linewidth=0))
-        axes.text(
-            left + width / 2,
-            0.78,
-            f"{quantity.symbol} {quantity.meaning}",
-            ha="center",
-            va="bottom",
-            fontsize=points(6),
+    fractions = pair.fractions(trajectory, quantity)
+    axes.text(0.02, top + LINE / 2, quantity.symbol, va="center", ha="left", fontsize=points(6.5))
+    last = 0
+    for (line, x, width), token, fraction in zip(
+        places_of(trajectory.tokens), trajectory.tokens, fractions, strict=True
+    ):
+        if line >= MOST_LINES:
+            break
+        last, y = line, top + line * LINE
+        # A thick lower or upper edge tells the direction where there is no colour.
+        axes.add_patch(
+            Rectangle((x, y + 0.008), width, LINE - 0.016, facecolor=hex_colour(fraction), edgecolor="#BBBBBB", lw=0.3)
         )
-        frame = Rectangle((left, 0.42), width, 0.25, facecolor="none", edgecolor="#888888", linewidth=0.4)
-        axes.add_patch(frame)
-        for fraction, align in ((-1, "left"), (0, "center"), (1, "right")):
-            x = left + width * (fraction + 1) / 2
-            axes.text(x, 0.34, pair.end(quantity, fraction), ha=align, va="top", fontsize=points(6))
+        axes.text(
+            x + width / 2,
+            y + LINE / 2,
+            shown(token),
+            ha="center",
+            va="center",
+            fontsize=points(6),
+            family="DejaVu Sans Mono",
+            color=ink(fraction),
+        )
+        if mark := sign(fraction):
+            edge = y + 0.014 if mark == "+" else y + LINE - 0.014
+            axes.plot([x + 0.01, x + width - 0.01], [edge, edge], color=ink(fraction), lw=0.7, solid_capstyle="butt")
+    return top + (last + 1) * LINE + 0.02
+
+
+def _scales(axes: Axes, pair: CreditPair, top: float) -> None:
+    """Draw the colour scales below one another."""
+    from matplotlib.patches import Rectangle
+
+    steps = np.linspace(-1, 1, 21)
+    left, width = 2.1, 0.6
+    for row, quantity in enumerate(pair.quantities):
+        y = top + row * LINE
+        for x, text in ((0.02, quantity.symbol), (LEFT, quantity.meaning)):
+            axes.text(x, y + LINE / 2, text, ha="left", va="center", fontsize=points(5.5))
+        for i, fraction in enumerate(steps):
+            axes.add_patch(
+                Rectangle(
+                    (left + width * i / len(steps), y + 0.03),
+                    width / len(steps),
+                    LINE - 0.06,
+                    facecolor=hex_colour(fraction),
+                    lw=0,
+                )
+            )
+        for fraction, x, align in ((-1, left - 0.03, "right"), (1, left + width + 0.03, "left")):
+            axes.text(x, y + LINE / 2, pair.end(quantity, fraction), ha=align, va="center", fontsize=points(5.5))
 
 
 def draw_pair(pair: CreditPair) -> Picture:
-    """Return the heat-map of a pair at column width."""
+    """Return the coloured text of a pair at column width, with its web page."""
     import matplotlib.pyplot as plt
 
-    lines, left_out = [], []
+    left_out = []
+    rows = 0
     for trajectory in pair.trajectories:
-        parts = lines_of(len(trajectory.tokens))
-        if len(parts) > MOST_LINES:
-            last = parts[MOST_LINES - 1].stop
-            left_out.append(
-                f"tokens after number {last} of the {title(trajectory).split(':')[0]} (the web page has them)"
-            )
-        lines += [(trajectory, part) for part in parts[:MOST_LINES]]
-    height = len(QUANTITIES) * CELL
-    heads = [0.08 + LETTER * max(map(len, _shown(trajectory, part))) for trajectory, part in lines]
-    above = [head + (0.22 if part.start == 0 else 0.04) for head, (_, part) in zip(heads, lines, strict=True)]
-    total = sum(above) + height * len(lines) + 0.5
-    figure = plt.figure(figsize=inches(COLUMN, total))
+        lines = [place[0] for place in places_of(trajectory.tokens)]
+        rows += min(lines[-1] + 1, MOST_LINES) * len(pair.quantities)
+        if lines[-1] >= MOST_LINES:
+            count = lines.index(MOST_LINES)
+            name = title(trajectory).split(":")[0]
+            left_out.append(f"tokens after number {count} of the {name} (the web page has them)")
+    height = (
+        rows * LINE + len(pair.trajectories) * (0.2 + 0.02 * len(pair.quantities)) + 0.08 + len(pair.quantities) * LINE
+    )
+    figure = plt.figure(figsize=inches(COLUMN, height))
     figure.set_layout_engine("none")
-    top = total
-    for (trajectory, part), head, room in zip(lines, heads, above, strict=True):
-        top -= room
-        axes = figure.add_axes((0.06, (top - height) / total, 0.93, height / total))
-        _line(axes, pair, trajectory, part)
-        if part.start == 0:
-            figure.text(
-                0.01, (top + head + 0.04) / total, title(trajectory), fontsize=points(7), weight="bold", va="bottom"
-            )
-        top -= height
-    _scales(figure.add_axes((0.02, 0.0, 0.96, 0.45 / total)), pair)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, COLUMN)
+    axes.set_ylim(height, 0)
+    axes.set_axis_off()
+    top = 0.02
+    for trajectory in pair.trajectories:
+        axes.text(0.02, top + 0.08, title(trajectory), fontsize=points(7), weight="bold", va="center")
+        top += 0.17
+        for quantity in pair.quantities:
+            top = _paragraph(axes, pair, trajectory, quantity, top)
+    _scales(axes, pair, top + 0.05)
     caption = (
         f"As Fig. 6: token credit of {pair.label} (seed {pair.seed}, step {pair.step}) on the probe prompt "
-        f"“{pair.prompt}” (answer {pair.answer}). Blue: above neutral, the teacher who sees the reference finds the "
-        "token more likely; orange: below. A sign marks values beyond a quarter of the scale."
+        f"“{pair.prompt}” (answer {pair.answer}). {pair.legend} (A line along the upper edge: above; along the lower: "
+        "below.)"
     )
-    return Picture(figure, caption, left_out)
+    if all(each.placebo is None for each in pair.trajectories):
+        left_out.append("a row for a wrong reference, which the probes of this run do not record")
+    return Picture(figure, caption, left_out, {"html": page(pair)})
 
 
 def fig6(comparison: Comparison) -> Picture:

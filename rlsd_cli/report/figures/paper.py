@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
+
+from rlsd_cli.report.claims.select import chosen
 from rlsd_cli.report.comparison import Comparison, Variant
-from rlsd_cli.report.curves import curve
+from rlsd_cli.report.curves import curve, seed_matrix
 from rlsd_cli.report.figures.base import (
     ACCURACY,
     CLIP,
@@ -24,9 +28,10 @@ from rlsd_cli.report.figures.base import (
     legend,
     seeds_text,
     single,
+    smoothed_text,
 )
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import COLUMN, ArmStyle, Dashes, inches, styles
+from rlsd_cli.report.style import ARMS, COLUMN, ArmStyle, Dashes, inches, points, shade, styles
 from rlsd_cli.report.variants import opsd_supports
 
 # Their training questions are drawn fresh at each step and never seen again, so rewards are accuracy on unseen ones.
@@ -36,6 +41,7 @@ FRESH = Panel(
     "Accuracy",
     "share of rollouts",
     share=True,
+    whole=True,
     words="accuracy of the rollouts, on questions never seen before,",
 )
 
@@ -51,7 +57,8 @@ def validation(variants: Iterable[Variant]) -> Panel:
 
 def _curves(panel: Panel, comparison: Comparison, caption: str, *methods: str) -> Picture:
     variants, missing = arms(comparison, *methods)
-    picture = single(panel, variants, caption)
+    rlsd = [variant.label for variant in variants if variant.method == "rlsd"]
+    picture = single(panel, variants, caption, against=rlsd)
     picture.left_out += missing
     return picture
 
@@ -67,15 +74,30 @@ def fig1a(comparison: Comparison) -> Picture:
 
 
 SUPPORT_NAMES = {"full": "full", "teacher-top-1": "teacher's top-1", "student-top-1": "student's top-1"}
+CITES = "open_book_cites"  # the name under which gates keep it
 
 
-def _supports(panel: Panel, comparison: Comparison, caption: str) -> Picture:
+def open_book_cites(comparison: Comparison) -> float | None:
+    """Return how often the base cites with the reference in its prompt, as its gates measured it; None if unknown."""
+    for found in comparison.gates.values():
+        cites = found.measured.get(CITES)
+        if cites is not None:
+            return cites
+    return None
+
+
+def _supports(panel: Panel, comparison: Comparison, caption: str, frozen: bool = False) -> Picture:
     found = opsd_supports(comparison)
-    if not found:
-        raise Missing("there is no run of opsd")
+    if len(found) < 2:
+        raise Missing(
+            "there is no run of opsd" if not found else f"of the supports of opsd only {', '.join(found)} was run"
+        )
+    if frozen:
+        with contextlib.suppress(Missing):
+            found["frozen teacher"] = chosen(comparison, "opsd:source=frozen")
     looks = styles(found.values())
     for name, variant in found.items():
-        looks[variant.label] = replace(looks[variant.label], name=SUPPORT_NAMES[name])
+        looks[variant.label] = replace(looks[variant.label], name=SUPPORT_NAMES.get(name, name))
     picture = single(panel, found.values(), caption, looks)
     picture.left_out += [f"there is no run of opsd with {name}" for name in SUPPORT_NAMES if name not in found]
     return picture
@@ -87,7 +109,16 @@ def fig3a(comparison: Comparison) -> Picture:
     Raises:
         Missing: There is no OPSD run, or none counts leakage.
     """
-    return _supports(LEAKAGE, comparison, "As Fig. 3(a): leakage of the OPSD variants.")
+    picture = _supports(LEAKAGE, comparison, "As Fig. 3(a): leakage of the OPSD variants.", frozen=True)
+    cites = open_book_cites(comparison)
+    axes = picture.figure.axes[0]
+    if cites is None:
+        picture.left_out.append("what the open book itself cites (`rlsd testbed gates`, `rlsd probe`)")
+    else:
+        axes.axhline(cites, color="#666666", linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
+        picture.caption += f" Dashed: what the open-book base itself cites, {cites:.2f}"
+        picture.caption += "; a top-1 target can't carry a habit of less than one half." if cites < 0.5 else "."
+    return picture
 
 
 def fig3b(comparison: Comparison) -> Picture:
@@ -145,6 +176,13 @@ def fig5b(comparison: Comparison) -> Picture:
     return _curves(ENTROPY, comparison, "As Fig. 5(b): entropy of the student.", "grpo", "rlsd")
 
 
+PARTS: tuple[tuple[str, str, float, Dashes, str], ...] = (
+    (CLIP.key, "both", 1.0, "solid", "o"),
+    ("rlsd/weight_clip_low", "at 1 − ε", 0.55, (0, (1.2, 0.9)), "v"),
+    ("rlsd/weight_clip_high", "at 1 + ε", 1.5, (0, (5, 1.5)), "^"),
+)  # of one arm, so shades of one colour
+
+
 def fig5c(comparison: Comparison) -> Picture:
     """Fig. 5(c): share of tokens whose evidence weight is clipped, below, above and in all.
 
@@ -156,22 +194,49 @@ def fig5c(comparison: Comparison) -> Picture:
     (variant,), _ = arms(comparison, "rlsd")
     figure, axes = plt.subplots(figsize=inches(COLUMN, 2.4))
     lines = []
-    parts: tuple[tuple[str, str, str, Dashes, str], ...] = (
-        (CLIP.key, "both", "#0072B2", "solid", "o"),
-        ("rlsd/weight_clip_low", "at 1 − ε", "#D55E00", (0, (1.2, 0.9)), "v"),
-        ("rlsd/weight_clip_high", "at 1 + ε", "#000000", (0, (5, 1.5)), "^"),
-    )
-    for position, (key, name, colour, dashes, marker) in enumerate(parts):
+    for position, (key, name, factor, dashes, marker) in enumerate(PARTS):
         try:
             line = curve(variant, key)
         except Missing:
             plt.close(figure)
             raise
+        colour = ARMS["rlsd"].colour if factor == 1.0 else shade(ARMS["rlsd"].colour, factor)
         draw(axes, name, line, ArmStyle(name, colour, dashes, marker), position)
         lines.append(line)
+    if len(lines[0].steps) < 2:
+        plt.close(figure)
+        raise Missing(f"{variant.label} logs clipped weights at one step only")
     frame(axes, CLIP, lines)
-    axes.set_ylim(bottom=0)
+    end = step_without_mix(variant)
+    words = [
+        "As Fig. 5(c): share of tokens of RLSD whose evidence weight is clipped.",
+        seeds_text([variant]),
+        band_text([variant]),
+        smoothed_text(lines[0].window),
+    ]
+    if end is not None:
+        axes.axvline(end, color="#666666", linewidth=0.7, linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(
+            "λ = 0",
+            (end, 0.97),
+            xycoords=("data", "axes fraction"),
+            ha="left",
+            va="top",
+            xytext=(2, 0),
+            textcoords="offset points",
+            fontsize=points(7),
+            color="#444444",
+        )
+        words.append(f"From step {end} on λ is 0: the weights are still measured and no longer used.")
     legend(figure, [axes])
-    who = f"{seeds_text([variant])} {band_text([variant])}"
-    caption = f"As Fig. 5(c): share of tokens of RLSD whose evidence weight is clipped. {who}"
-    return Picture(figure, caption)
+    return Picture(figure, " ".join(word for word in words if word))
+
+
+def step_without_mix(variant: Variant) -> int | None:
+    """Return the first step at which λ is 0 in every seed; None where it never is, or is from the start."""
+    try:
+        steps, values, _ = seed_matrix(variant, "rlsd/lambda")
+    except Missing:
+        return None
+    ended = np.flatnonzero((values == 0).all(axis=0))
+    return int(steps[ended[0]]) if len(ended) and ended[0] > 0 else None

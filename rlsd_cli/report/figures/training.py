@@ -21,11 +21,13 @@ from rlsd_cli.report.figures.base import (
     legend,
     seeds_text,
     single,
+    smoothed_text,
 )
+from rlsd_cli.report.figures.paired import draw_differences, upon_baseline
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import PAGE, ArmStyle, in_order, inches, styles
 
-PANELS = (REWARD, LEAKAGE, ENTROPY, LENGTH, CLIP, OPEN_BOOK)
+PANELS = (REWARD, LEAKAGE, ENTROPY, CLIP, OPEN_BOOK)
 COLUMNS = 3
 MOST_LINES = 7  # more than that is not legible in a panel of two inches
 
@@ -59,19 +61,45 @@ def overview(comparison: Comparison) -> Picture:
             left_out.append(f"no run logs {panel.key}")
     if not panels:
         raise Missing("none of the runs has logged a training step")
-    rows = -(-len(panels) // COLUMNS)
+    two = [variant for variant in variants if variant.label in ("grpo", "rlsd")]
+    differences = upon_baseline(REWARD, two, ["rlsd"]) or None
+    count = len(panels) + (differences is not None)
+    rows = -(-count // COLUMNS)
     figure, grid = plt.subplots(rows, COLUMNS, figsize=inches(PAGE, 0.3 + 1.85 * rows), squeeze=False)
-    axes_used = list(grid.flat[: len(panels)])
-    for unused in grid.flat[len(panels) :]:
+    axes_used = list(grid.flat[:count])
+    window = 1
+    for unused in grid.flat[count:]:
         unused.remove()
-    for axes, panel in zip(axes_used, panels, strict=True):
-        result = draw_panel(axes, panel, variants, looks)
+    for axes, panel in zip(axes_used, panels, strict=False):
+        try:
+            result = draw_panel(axes, panel, variants, looks)
+        except Missing as reason:  # one probe only
+            left_out.append(str(reason))
+            axes.remove()
+            continue
+        window = max(window, result.window)
         axes.set_title(f"{panel.title}{_who(result, variants, looks)}", fontsize="medium")
         axes.set_ylabel(panel.unit)
         left_out += result.missing
-    legend(figure, axes_used)
-    caption = f"Training curves of the arms. {seeds_text(variants)} {band_text(variants)}"
-    return Picture(figure, caption, left_out + sft_entropy(variants))
+    caption = [
+        "Training curves of the arms.",
+        seeds_text(variants),
+        band_text(variants),
+        smoothed_text(window),
+    ]
+    if differences is not None:
+        caption.append(draw_differences(axes_used[-1], REWARD, differences, looks).replace("Below", "Last panel"))
+        axes_used[-1].set_title(f"{axes_used[-1].get_ylabel()}, reward", fontsize="medium")
+        axes_used[-1].set_ylabel("mean per rollout")
+    left = [axes for axes in axes_used if axes.figure is not None]
+    if not left:
+        plt.close(figure)
+        raise Missing("no metric is logged at two steps")
+    last = max(axes.get_xlim()[1] for axes in left)
+    for axes in left:  # one axis for all, though probes start later
+        axes.set_xlim(-0.02 * last, last)
+    legend(figure, left)
+    return Picture(figure, " ".join(word for word in caption if word), left_out + sft_entropy(variants))
 
 
 def sft_entropy(variants: list[Variant]) -> list[str]:

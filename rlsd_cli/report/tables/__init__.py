@@ -10,6 +10,7 @@ from rlsd_cli.report.tables.accuracy import differences, table2
 from rlsd_cli.report.tables.beside import beside
 from rlsd_cli.report.tables.paradigms import table1
 from rlsd_cli.report.tables.planted import planted_rates
+from rlsd_cli.report.tables.power import power
 from rlsd_cli.report.tables.properties import table3
 from rlsd_cli.report.tables.summary import summary
 
@@ -20,6 +21,7 @@ TABLES: dict[str, Callable[[Comparison], Table]] = {
     "differences": differences,
     "table3": table3,
     "planted_rates": planted_rates,
+    "power": power,
     "beside": beside,
 }
 

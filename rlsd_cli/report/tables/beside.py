@@ -13,6 +13,11 @@ from rlsd_cli.report.tables.accuracy import BASELINE, evaluated
 COLUMNS = ("ours: accuracy", "ours: minus GRPO", "reported: accuracy", "reported: minus GRPO")
 
 
+def others_name(comparison: Comparison, method: str) -> str:
+    """Return the name of an arm of the user's own."""
+    return comparison.of_method(method)[0].arm.title
+
+
 def beside(comparison: Comparison) -> Table:
     """Return accuracy and its difference from GRPO of each arm, ours and as the paper reports them.
 
@@ -23,7 +28,8 @@ def beside(comparison: Comparison) -> Table:
     baseline = comparison.main(BASELINE)
     theirs = average_accuracies()
     rows = []
-    for method, look in ARMS.items():
+    others = [variant.method for variant in comparison.arms if variant.method not in ARMS]
+    for method in dict.fromkeys([*ARMS, *others]):
         variant = comparison.main(method)
         mine = variant if variant in variants else None
         cells = [Cell(), Cell()]
@@ -41,7 +47,7 @@ def beside(comparison: Comparison) -> Table:
             gain = Cell(value=reported - theirs[BASELINE]) if method != BASELINE else Cell()
             cells += [Cell(value=reported), gain]
         if mine is not None or reported is not None:
-            rows.append((look.name, cells))
+            rows.append((ARMS[method].name if method in ARMS else others_name(comparison, method), cells))
     caption = (
         f"Ours beside the paper's. Ours: mean accuracy over {len(suites)} suites [95 % interval over seeds and "
         "questions], differences paired. Reported: the average column of the paper's Table 2, Qwen3-VL-8B-Instruct on "

@@ -45,7 +45,7 @@ def _seconds(variant: Variant) -> dict[int, float]:
     return dict(zip(seeds, np.median(values, axis=1).tolist(), strict=True))
 
 
-def _times(variant: Variant, baseline: Variant | None) -> list[Cell]:
+def times(variant: Variant, baseline: Variant | None) -> list[Cell]:
     """Return seconds per step, and their ratio to GRPO's of the same seeds."""
     own = _seconds(variant)
     if not own:
@@ -80,7 +80,7 @@ def summary(comparison: Comparison) -> Table:
                 _end(variant, "reward", 3, 1.0),
                 _leakage(variant),
                 _end(variant, "completions/mean_length", 1, math.inf),
-                *_times(variant, baseline),
+                *times(variant, baseline),
             ],
         )
         for variant in variants
