@@ -43,7 +43,7 @@ def _panel(axes: Axes, placement: Placement, name: str) -> None:
     axes.set_xticks([i + 0.5 for i in range(columns)], [*(str(i + 1) for i in range(rows)), "ans."])
     axes.set_yticks([i + 0.5 for i in range(rows)], [str(i + 1) for i in range(rows)])
     axes.tick_params(length=0, pad=1.5)
-    axes.set_title(f"r = {name}", pad=3)
+    axes.set_title(f"r = {name}, n = {placement.n // placement.seeds}", pad=3)
     axes.set_xlabel("Step blamed most")
     axes.grid(visible=False)
     for spine in axes.spines.values():
