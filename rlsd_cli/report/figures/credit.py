@@ -153,8 +153,8 @@ def draw_pair(pair: CreditPair) -> Picture:
     _scales(axes, pair, top + 0.05)
     caption = (
         f"As Fig. 6: token credit of {pair.label} (seed {pair.seed}, step {pair.step}) on the probe prompt "
-        f"“{pair.prompt}” (answer {pair.answer}). {pair.legend} (A line along the upper edge: above; along the lower: "
-        "below.)"
+        f"“{pair.prompt}” (answer {pair.answer}). {pair.legend} The mark is a line, along the upper "
+        "edge where it is above, along the lower where it is below."
     )
     if all(each.placebo is None for each in pair.trajectories):
         left_out.append("a row for a wrong reference, which the probes of this run do not record")
