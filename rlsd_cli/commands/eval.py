@@ -188,7 +188,8 @@ def evaluate(
     benchmark: Annotated[
         list[str] | None,
         typer.Option(
-            help="Its name (docs/benchmarks.md), such as mmmu or gsm8k, or a YAML file of your own; repeatable.",
+            help="Its name (docs/benchmarks.md), such as mmmu or gsm8k, or one of your own: a YAML file, or "
+            "package.module:NAME; repeatable.",
             rich_help_panel=BENCHMARKS,
         ),
     ] = None,
@@ -262,7 +263,10 @@ def evaluate(
 
         if run_dir is None or model is not None:
             raise UserError("--compare takes two run directories: rlsd eval RUN --compare OTHER.")
-        found, notes = compare_runs(run_dir, compare, (suite or []) + (benchmark or []))
+        from rlsd_cli.evaluation.benchmarks.suites import find
+
+        named = [find(name).name if ":" in name else name for name in benchmark or []]
+        found, notes = compare_runs(run_dir, compare, (suite or []) + named)
         eval_output.comparison(found, notes, f"{run_dir} minus {compare}", as_json)
         return
     from rich.console import Console

@@ -131,6 +131,7 @@ def settings_of(engine: Engine, suite: Suite, options: EvalOptions, dtype: str) 
         **asdict(options),
         "dtype": options.dtype or dtype,
         "max_new_tokens": options.max_new_tokens or suite.max_new_tokens,
+        "max_new_tokens_from": "option" if options.max_new_tokens else "suite",
         "questions": questions_digest(suite.examples),
         "prompts": prompts_digest(suite.examples),
         "template": digest(engine.template) if chats else None,

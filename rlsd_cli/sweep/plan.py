@@ -232,7 +232,7 @@ def missing(run: PlannedRun) -> list[tuple[str, ...]]:
                 f"{run.path} holds a run with another configuration: remove it, or sweep into another --output-dir."
             )
         trained = run_dir.status_file.is_file() and run_dir.status().get("state") == "complete"
-        evaluated = is_evaluated(run_dir, run.options)
+        evaluated = is_evaluated(run_dir, run.options, run.config.model.dtype)
     audited = (run_dir.leakage_dir / "report.json").is_file()
     if not trained:
         left = [run.train, run.evaluate, run.audit]
@@ -243,26 +243,23 @@ def missing(run: PlannedRun) -> list[tuple[str, ...]]:
     return [command for command in left if command]
 
 
-def is_evaluated(run_dir: RunDir, options: EvalOptions) -> bool:
+def is_evaluated(run_dir: RunDir, options: EvalOptions, dtype: str) -> bool:
     """Tell whether the final model is evaluated on every suite of its task, as the sweep asks for it."""
     step = run_dir.status().get("step", 0) if run_dir.status_file.is_file() else 0
-    alike = [
-        each.summary
-        for each in evaluations(run_dir)
-        if "suite" in each.summary and each.summary.get("checkpoint_step") == step and made_with(each.summary, options)
-    ]
+    summaries = [each.summary for each in evaluations(run_dir) if "suite" in each.summary]
+    alike = [each for each in summaries if each.get("checkpoint_step") == step and made_with(each, options, dtype)]
     have = {each["suite"] for each in alike}
     return bool(have) and all(have >= set(each.get("task_suites", have)) for each in alike)
 
 
-def made_with(summary: Mapping[str, Any], options: EvalOptions) -> bool:
-    """Tell whether an evaluation was made as the sweep asks; budget, dtype and batch size it leaves to the run.
+def made_with(summary: Mapping[str, Any], options: EvalOptions, dtype: str) -> bool:
+    """Tell whether an evaluation was made as the sweep asks: with the suites' budgets and the run's dtype.
 
     What an older rlsd did not record is not known to be as asked.
     """
     asked = asdict(options)
-    for left in ("max_new_tokens", "dtype", "batch_size"):
-        del asked[left]
+    del asked["max_new_tokens"], asked["batch_size"]  # the batch size has another default for benchmarks
+    asked |= {"dtype": dtype, "max_new_tokens_from": "suite"}
     return all(summary.get(key, UNKNOWN) == value for key, value in asked.items())
 
 

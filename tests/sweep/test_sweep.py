@@ -25,6 +25,7 @@ from rlsd_cli.sweep.plan import PlannedRun, missing, plan, read_sweep
 
 ROOT = Path(__file__).parents[2]
 EVALUATED = {"suite": "chain", "checkpoint_step": 0, "task_suites": ["chain"], **asdict(EvalOptions())}
+EVALUATED |= {"dtype": "float32", "max_new_tokens_from": "suite"}
 SWEEPS = sorted((ROOT / "experiments").glob("*/*.yaml"))
 SWEEPS = [path for path in SWEEPS if "runs:" in path.read_text()]
 
@@ -107,6 +108,9 @@ def test_only_what_is_missing_is_run(tmp_path):
     assert missing(run) == everything[1:], "an evaluation that was killed half-way is made again"
     write_json(directory.leakage_dir / "report.json", {})
     assert missing(run) == []
+    for changes in ({"max_new_tokens_from": "option"}, {"dtype": "bfloat16"}, {"top_p": 0.9}, {"seed": 1}):
+        write_json(directory.eval_dir / "chain.json", {**EVALUATED, **changes})
+        assert missing(run) == everything[1:], f"made with {changes}"
     write_json(directory.eval_dir / "chain.json", {**EVALUATED, "task_suites": ["chain", "long"]})
     assert missing(run) == everything[1:], "of two suites only one"
     write_json(directory.eval_dir / "chain.json", {**EVALUATED, "checkpoint_step": 50})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rlsd_cli.evaluation.benchmarks.base import plain_accuracy
+from rlsd_cli.evaluation.benchmarks.outside import is_known
 from rlsd_cli.tasks.base import Example
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def averages(result: SuiteResult, rows: NDArray) -> dict[str, float]:
     """
     from rlsd_cli.evaluation.benchmarks.suites import metrics
 
-    numbers = metrics if result.meta else plain_accuracy
+    numbers = metrics if result.meta and is_known(str(result.meta[0].get("benchmark"))) else plain_accuracy
     examples = [Example(str(result.ids[i]), "", "", meta=result.meta[i] if result.meta else {}) for i in rows]
     each = [numbers(examples, column.tolist()) for column in result.verdicts[rows].T]
     return {name: float(np.mean([found[name] for found in each])) for name in each[0]}

@@ -12,6 +12,7 @@ from rlsd_cli.evaluation.benchmarks.base import NO_ANSWER, Benchmark, Question, 
 from rlsd_cli.evaluation.benchmarks.mathvision import MATHVISION
 from rlsd_cli.evaluation.benchmarks.mathvista import MATHVISTA
 from rlsd_cli.evaluation.benchmarks.mmmu import MMMU
+from rlsd_cli.evaluation.benchmarks.outside import find_outside, installed
 from rlsd_cli.evaluation.benchmarks.text import own_benchmark, text_benchmarks
 from rlsd_cli.evaluation.benchmarks.wemath import WEMATH
 from rlsd_cli.evaluation.benchmarks.zerobench import ZEROBENCH
@@ -26,7 +27,7 @@ BENCHMARKS = {each.name: each for each in (MMMU, MATHVISTA, MATHVISION, ZEROBENC
 
 
 def find(name: str) -> Benchmark:
-    """Return a benchmark by its name, or one of the user's by the path of its YAML file.
+    """Return a benchmark by its name, or one of the user's: the path of a YAML file, or ``package.module:NAME``.
 
     Raises:
         UserError: There is none of that name, or the file describes none.
@@ -34,9 +35,12 @@ def find(name: str) -> Benchmark:
     if name.endswith((".yaml", ".yml")):
         return own_benchmark(name)
     known = BENCHMARKS | text_benchmarks()
-    if name not in known:
-        raise UserError(f"there is no benchmark '{name}'{nearest(name, known) or '.'} Known: {', '.join(known)}.")
-    return known[name]
+    if name in known:
+        return known[name]
+    if own := find_outside(name):
+        return own
+    names = [*known, *installed()]
+    raise UserError(f"there is no benchmark '{name}'{nearest(name, names) or '.'} Known: {', '.join(names)}.")
 
 
 def load_suite(
