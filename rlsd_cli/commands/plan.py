@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rlsd_cli.memory.memory import Job
 
 WHAT, MACHINE = "What to run", "The machine"
+GPUS_OF_A_MACHINE = 8
 
 
 def plan(
@@ -34,11 +35,18 @@ def plan(
         typer.Option("--set", metavar="KEY.SUB=VALUE", help="Set one value; repeatable.", rich_help_panel=WHAT),
     ] = None,
     prompt_tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens of the longest prompt, the images' too.", rich_help_panel=WHAT)
-    ] = 4096,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Tokens of the longest prompt, the images' too.  [default: rollout.max_prompt_tokens]",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print bytes as JSON on stdout.")] = False,
 ) -> None:
     """Say whether a run fits into the GPUs' memory, from the model's shape alone: nothing is downloaded.
+
+    The sums were never held against a GPU's own count: leave a margin.
 
     Exit code 0: it fits, with at least one sharding. 1: it doesn't. 2: the question can't be answered.
 
@@ -71,7 +79,7 @@ def plan(
             gpus=gpus,
             sharding=kind,
             gpu_bytes=int(gpu_memory * GIB),
-            prompt_tokens=prompt_tokens,
+            prompt_tokens=prompt_tokens or settings.rollout.max_prompt_tokens,
         )
         for kind in kinds
     ]
@@ -82,13 +90,24 @@ def plan(
 
 def show_json(model: str, jobs: list[Job]) -> None:
     """Print the parts in bytes."""
-    from rlsd_cli.memory.memory import fits, needed, parts
+    from rlsd_cli.memory.memory import fits, host_bytes, needed, parts
 
     plans = {
-        job.sharding: {"parts": parts(job), "needed": needed(job), "available": job.gpu_bytes, "fits": fits(job)}
+        job.sharding: {
+            "parts": parts(job),
+            "needed": needed(job),
+            "available": job.gpu_bytes,
+            "fits": fits(job),
+            "host": host_bytes(job, on_one_machine(job)),
+        }
         for job in jobs
     }
     typer.echo(json.dumps({"model": model, "parameters": jobs[0].shape.parameters, "plans": plans}, indent=1))
+
+
+def on_one_machine(job: Job) -> int:
+    """Return how many of a job's GPUs share a machine, as most are built."""
+    return min(job.gpus, GPUS_OF_A_MACHINE)
 
 
 def show(model: str, jobs: list[Job]) -> None:
@@ -98,7 +117,7 @@ def show(model: str, jobs: list[Job]) -> None:
     from rich.table import Table
 
     from rlsd_cli.memory.advice import advice
-    from rlsd_cli.memory.memory import GIB, fits, needed, parts, vllm, vllm_least
+    from rlsd_cli.memory.memory import GIB, fits, host_bytes, needed, parts, vllm, vllm_least, vllm_sequences
 
     first = jobs[0]
     table = Table(
@@ -121,6 +140,19 @@ def show(model: str, jobs: list[Job]) -> None:
     if first.vllm_share and vllm(first) == vllm_least(first):
         least = vllm_least(first) / first.gpu_bytes
         console.print(f"vLLM needs more than its share: set rollout.vllm_gpu_memory to {least:.2f} at least.")
+    if first.vllm_share:
+        console.print(
+            f"vLLM samples {vllm_sequences(first)} sequences of {first.context} tokens at a time on a GPU; a larger "
+            "share, with rollout.vllm_sleep=true, is faster.",
+            highlight=False,
+        )
+    processes = on_one_machine(first)
+    console.print(
+        f"While it loads, a machine's own memory holds {host_bytes(first, processes) / GIB:.0f} GiB "
+        f"({processes} {'process' if processes == 1 else 'processes'}).",
+        highlight=False,
+    )
+    console.print("Sums, which no GPU has confirmed: leave a margin.", highlight=False)
     good = [job.sharding for job in jobs if fits(job)]
     if good:
         console.print("It fits." if first.gpus == 1 else f"It fits with {' and '.join(good)}.", highlight=False)

@@ -80,6 +80,14 @@ class ModelConfig(Section):
         "or a hub id",
     )
     dtype: Literal["float32", "bfloat16"] = "float32"
+    attention: Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"] | None = Field(
+        default=None, description="transformers' attn_implementation; its own choice where none is given"
+    )
+
+    @model_serializer(mode="wrap")
+    def leave_out_the_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no attention where none was chosen, so that older runs keep their configuration."""
+        return {key: value for key, value in handler(self).items() if key != "attention" or value is not None}
 
 
 class TeacherConfig(Section):
@@ -135,7 +143,12 @@ class RolloutConfig(Section):
     vllm_mode: Literal["colocate", "server"] = "colocate"
     vllm_gpu_memory: Annotated[float, Field(gt=0, lt=1, description="share of a GPU's memory, colocated")] = 0.3
     vllm_tensor_parallel: Annotated[int, Field(ge=1, description="GPUs per engine, colocated")] = 1
-    vllm_max_length: Annotated[int, Field(ge=1)] | None = Field(default=None, description="prompt + completion tokens")
+    max_prompt_tokens: Annotated[
+        int, Field(ge=1, description="vLLM is made ready for prompts of up to so many tokens, the images' too")
+    ] = 4096
+    vllm_max_length: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="prompt + completion tokens; max_prompt_tokens and the completion's where none"
+    )
     vllm_sleep: bool = Field(default=False, description="colocated: give the memory back during the update")
     vllm_server_host: str = "127.0.0.1"
     vllm_server_port: Annotated[int, Field(ge=1, le=65535)] = 8000
@@ -145,6 +158,10 @@ class RolloutConfig(Section):
         description="trainer's against vLLM's probabilities, as a ratio on every arm's loss",
     )
     correction_max: Annotated[float, Field(gt=0, description="upper bound of that ratio")] = 3.0
+
+    def vllm_context(self, completion_tokens: int) -> int:
+        """Return how many tokens of a prompt and its completion vLLM keeps room for."""
+        return self.vllm_max_length or self.max_prompt_tokens + completion_tokens
 
 
 class LogConfig(Section):

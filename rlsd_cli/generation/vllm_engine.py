@@ -6,6 +6,7 @@ Messages follow vLLM's chat format; a PIL image is a part ``{"type": "image_pil"
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
 from rlsd_cli.generation.sampling import Sampling
 from rlsd_cli.models.load import load_tokenizer, resolve
-from rlsd_cli.models.processors import is_vision
+from rlsd_cli.models.processors import is_vision, text_tokenizer
 from rlsd_cli.tasks.messages import images_of
 from rlsd_cli.verifiers.reasoning import template_opening
 
@@ -75,6 +76,8 @@ class VllmEngine:
         if is_gguf(source) or is_adapter(source):
             kind = "a GGUF file" if is_gguf(source) else "a LoRA adapter"
             raise UserError(f"the model '{source}' is {kind}, which is not given to vLLM here: {WITHOUT}.")
+        # It logs to stdout, where the results go; a level that was chosen stays.
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         from vllm import LLM
 
         directory = resolve(source)
@@ -86,7 +89,11 @@ class VllmEngine:
         if images:
             settings["limit_mm_per_prompt"] = {"image": images}
         self.source = source
-        self.llm = LLM(model=directory, trust_remote_code=False, **settings)
+        try:
+            self.llm = LLM(model=directory, trust_remote_code=False, **settings)
+        except (ValueError, RuntimeError) as error:  # no room for a sequence of the model's whole context, mostly
+            reason = " ".join(str(error).split())[:300].rstrip(".")
+            raise UserError(f"vLLM does not start with '{source}': {reason}. Lower --context, or {WITHOUT}.") from error
         self.processing = tokenizer_of(directory)
         self.opening = template_opening(self.processing)
 
@@ -123,9 +130,18 @@ class VllmEngine:
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise UserError(f"vLLM refuses a question with '{self.source}': {reason}.") from error
         return [
-            [Completion(each.text, len(each.token_ids), each.finish_reason == "length") for each in output.outputs]
+            [
+                Completion(self._text(each), len(each.token_ids), each.finish_reason == "length")
+                for each in output.outputs
+            ]
             for output in outputs
         ]
+
+    def _text(self, output: Any) -> str:
+        """Return a completion's text as the other engine decodes it: vLLM's own may begin with one space more."""
+        if self.processing is None:
+            return output.text
+        return text_tokenizer(self.processing).decode(output.token_ids, skip_special_tokens=True)
 
 
 def most_images(prompts: Sequence[Any]) -> int:

@@ -16,6 +16,8 @@ def changes(job: Job) -> Iterator[tuple[str, Job]]:
     yield "train.gradient_checkpointing=true", replace(job, checkpointing=True)
     if not job.vllm_share:
         yield "rollout.engine=vllm", replace(job, vllm_share=VLLM_SHARE)
+    if job.vllm_share:
+        yield "rollout.vllm_sleep=true", replace(job, vllm_sleeps=True)
     if job.gpus > 1:
         yield "FSDP2", replace(job, sharding="fsdp2")
     yield "train.micro_batch=1", replace(job, micro_batch=1)
@@ -24,7 +26,7 @@ def changes(job: Job) -> Iterator[tuple[str, Job]]:
 def larger(job: Job) -> Iterator[tuple[str, Job]]:
     """Yield (words, changed job) for LoRA, and then for ever more GPUs."""
     if job.lora_rank is None:
-        yield "train.lora_rank=16", replace(job, lora_rank=16, held_teacher=0)
+        yield "train.lora_rank=16", replace(job, lora_rank=16, copies=0)
     gpus = 2 * job.gpus
     while gpus <= MOST_GPUS:
         if job.completions % gpus == 0:

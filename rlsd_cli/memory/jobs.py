@@ -7,26 +7,32 @@ from pathlib import Path
 
 from rlsd_cli.arms import Arm
 from rlsd_cli.config.run import RunConfig
-from rlsd_cli.errors import UserError
 from rlsd_cli.memory.memory import GIB, Job, Sharding, static_bytes
 from rlsd_cli.memory.shapes import KNOWN, Shape, shape_of
 
 DEFAULT_COMPLETION_TOKENS = 1024
 
 
-def held_teacher(config: RunConfig, arm: Arm, shape: Shape) -> int:
-    """Return the parameters of the teachers that are held beside the policy, 0 for none.
+def teachers(config: RunConfig, arm: Arm) -> tuple[int, Shape | None]:
+    """Return (copies of the policy that are held beside it as teachers, the shape of another model that is held).
 
     Raises:
         UserError: The external teacher's size is not known.
     """
     options = arm.options.model_validate(config.objective)
     weights = {view.weights for view in arm.views_of(options).values()}
-    external = shape_of(config.teacher.model).parameters if "external" in weights and config.teacher.model else 0
+    external = shape_of(config.teacher.model) if "external" in weights and config.teacher.model else None
     if config.train.lora_rank is not None:  # the teachers are the policy, with its adapter off or another one
-        return external
+        return 0, external
     own = {config.teacher.source if each == "configured" else each for each in weights} - {"online", "external"}
-    return external + len(own) * shape.parameters
+    return len(own), external
+
+
+def patches_of(config: RunConfig, shape: Shape) -> int:
+    """Return the patches of a question's picture of the largest size that is allowed; 0 where questions are text."""
+    if config.task.name != "dataset" or shape.tower is None or config.task.data.max_pixels is None:
+        return 0
+    return config.task.data.max_pixels // shape.tower.patch_pixels
 
 
 def job_of(
@@ -52,6 +58,7 @@ def job_of(
     task = config.task
     by_task = {"dataset": task.data.max_completion_tokens, "reasoning_gym": task.gym.max_completion_tokens}
     completion = train.max_completion_tokens or by_task.get(task.name, DEFAULT_COMPLETION_TOKENS)
+    copies, external = teachers(config, arm)
     colocated = samples and rollout.engine == "vllm" and rollout.vllm_mode == "colocate"
     return Job(
         shape=shape,
@@ -59,10 +66,14 @@ def job_of(
         sharding=sharding,
         bfloat16=config.model.dtype == "bfloat16",
         lora_rank=train.lora_rank,
-        held_teacher=held_teacher(config, arm, shape),
+        copies=copies,
+        external=external,
         completions=micro_batch * passes * gpus,
         micro_batch=micro_batch,
         tokens=prompt_tokens + completion,
+        context=rollout.vllm_context(completion),
+        patches=patches_of(config, shape),
+        vllm_sleeps=colocated and rollout.vllm_sleep,
         checkpointing=train.gradient_checkpointing,
         vllm_share=rollout.vllm_gpu_memory if colocated else 0.0,
         rollouts_elsewhere=not samples or (rollout.engine == "vllm" and not colocated),
@@ -95,28 +106,27 @@ def sharding_here() -> Sharding:
     return "zero3" if deepspeed and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3" else "ddp"
 
 
-def check_memory(config: RunConfig, arm: Arm, processes: int) -> None:
-    """Check, before the model is loaded, that what training holds throughout fits into memory here.
+def memory_warning(config: RunConfig, arm: Arm, processes: int) -> str:
+    """Return a warning where what training holds throughout seems too much for the memory here, else ''.
 
-    The batch is left out: how much a step needs depends on lengths that only the run will show. Of a model
-    whose size can't be told without downloading it, nothing is said.
-
-    Raises:
-        UserError: It doesn't fit.
+    The sum was never held against a measurement, so it stops nobody. The batch is left out: how much a step needs
+    depends on lengths that only the run will show. Of a model whose size can't be told without downloading it,
+    nothing is said.
     """
     from rlsd_cli.models.load import resolve
 
     path = config.model.path
     if path not in KNOWN and not (Path(resolve(path)) / "config.json").is_file():
-        return
+        return ""
     if config.teacher.model and config.teacher.model not in KNOWN and not Path(resolve(config.teacher.model)).is_dir():
-        return
+        return ""
     shape, free = shape_of(path), available_bytes()
     job = job_of(config, arm, shape, gpus=processes, sharding=sharding_here(), gpu_bytes=free, prompt_tokens=0)
     need = static_bytes(job)
-    if need > free:
-        raise UserError(
-            f"'{path}' is too large here: its {shape.parameters / 1e9:.2f}e9 parameters need {need / GIB:.1f} GiB for "
-            f"weights, gradients, optimiser and teacher, and {free / GIB:.1f} GiB is free: see `rlsd plan --model "
-            f"{path}`, or set train.lora_rank=16."
-        )
+    if need <= free:
+        return ""
+    return (
+        f"'{path}' seems too large here: by our sum, which no GPU has confirmed, its {shape.parameters / 1e9:.2f}e9 "
+        f"parameters need {need / GIB:.1f} GiB for weights, gradients, optimiser and teacher, and {free / GIB:.1f} GiB "
+        f"is free. If it fails: `rlsd plan --model {path}`, or train.lora_rank=16."
+    )

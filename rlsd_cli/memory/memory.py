@@ -2,7 +2,8 @@
 
 Assumed, and documented in docs/gpu.md: AdamW with both moments in the weights' precision; passes in
 bfloat16 where ``model.dtype`` says so; attention that keeps no (L, L) matrix; every sequence at its
-full length. Numbers of a tensor times bytes of a number, nothing fitted.
+full length, every question with one picture of the largest allowed size. Numbers of a tensor times bytes of a
+number, nothing fitted, and never yet held against a GPU's own count.
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ class Job:
         sharding: How the weights are spread.
         bfloat16: Whether passes run in bfloat16.
         lora_rank: Rank of the adapter; None trains all weights.
-        held_teacher: Parameters of a teacher that is held beside the policy; 0 for none.
+        copies: Copies of the policy that are held beside it as teachers.
+        external: The shape of another model that is held as a teacher; None for none.
         completions: A step's completions, over all GPUs.
         micro_batch: Completions per forward pass of a GPU.
         tokens: Of a prompt and its completion together.
+        context: Tokens of one sequence for which a colocated vLLM keeps room.
+        patches: Patches of a question's picture; 0 for text.
         checkpointing: Whether activations are computed again in the backward pass.
         vllm_share: Share of each GPU that a colocated vLLM takes; 0 for none.
+        vllm_sleeps: Whether it gives its memory back for the update.
         rollouts_elsewhere: Whether no GPU of these holds the rollouts' cache (a vLLM server, or no rollouts).
         gpu_bytes: Memory of a GPU.
         tensor_parallel: GPUs over which a colocated vLLM spreads its copy of the weights.
@@ -48,7 +53,8 @@ class Job:
     sharding: Sharding
     bfloat16: bool
     lora_rank: int | None
-    held_teacher: int
+    copies: int
+    external: Shape | None
     completions: int
     micro_batch: int
     tokens: int
@@ -57,6 +63,9 @@ class Job:
     rollouts_elsewhere: bool
     gpu_bytes: int
     tensor_parallel: int = 1
+    context: int = 0
+    patches: int = 0
+    vllm_sleeps: bool = False
 
 
 def trained_numbers(job: Job) -> int:
@@ -97,15 +106,30 @@ def optimiser(job: Job) -> int:
     return 2 * trained_numbers(job) * FLOAT32 // shards(job)
 
 
-def teacher(job: Job) -> int:
-    """Return the bytes of a teacher's own weights.
+def passes(job: Job) -> int:
+    """Return the bytes of a number in a pass."""
+    return BFLOAT16 if job.bfloat16 else FLOAT32
 
-    FSDP2 gathers the whole teacher for its pass (TRL wraps it as one piece), in the passes' precision.
-    """
-    passes = BFLOAT16 if job.bfloat16 else FLOAT32
-    stored = passes if job.lora_rank is not None or job.sharding == "zero3" else FLOAT32
-    gathered = passes if job.sharding == "fsdp2" and job.gpus > 1 else 0
-    return job.held_teacher * stored // shards(job) + job.held_teacher * gathered
+
+def units(shape: Shape, each: int) -> int:
+    """Return the bytes of what FSDP2 and ZeRO-3 gather at once: two layers, and the embeddings and output layer."""
+    embeddings = 2 * shape.vocabulary * shape.hidden
+    layer = max(shape.parameters - embeddings, 0) // shape.layers
+    return (2 * layer + embeddings) * each
+
+
+def held_bytes(job: Job) -> int:
+    """Return the bytes of the whole teachers: copies are stored as the policy is, another model as it runs."""
+    stored = passes(job) if job.lora_rank is not None or job.sharding == "zero3" else FLOAT32
+    external = job.external.parameters * passes(job) if job.external else 0
+    return job.copies * job.shape.parameters * stored + external
+
+
+def teacher(job: Job) -> int:
+    """Return the bytes of the teachers' own weights on a GPU, and of the layers that are gathered for a pass."""
+    held = [job.shape] * min(job.copies, 1) + ([job.external] if job.external else [])
+    gathered = max((units(shape, passes(job)) for shape in held), default=0) if shards(job) > 1 else 0
+    return held_bytes(job) // shards(job) + gathered
 
 
 def working_copy(job: Job) -> int:
@@ -113,13 +137,9 @@ def working_copy(job: Job) -> int:
 
     DDP under autocast: a bfloat16 copy of all float32 weights. In shards: two layers and the embeddings, gathered.
     """
-    each = BFLOAT16 if job.bfloat16 else FLOAT32
-    shape = job.shape
     if shards(job) == 1:
-        return shape.parameters * BFLOAT16 if job.bfloat16 and job.lora_rank is None else 0
-    embeddings = 2 * shape.vocabulary * shape.hidden
-    layer = max(shape.parameters - embeddings, 0) // shape.layers
-    return (2 * layer + embeddings) * each
+        return job.shape.parameters * BFLOAT16 if job.bfloat16 and job.lora_rank is None else 0
+    return units(job.shape, passes(job))
 
 
 def layer_numbers(shape: Shape) -> int:
@@ -132,15 +152,28 @@ def layer_numbers(shape: Shape) -> int:
 
 
 def activations(job: Job) -> int:
-    """Return the bytes kept for the backward pass of one micro-batch.
+    """Return the bytes kept for the backward pass of one micro-batch, the vision tower's too.
 
     With checkpointing: the inputs of all layers, and what one layer keeps.
     """
-    each = BFLOAT16 if job.bfloat16 else FLOAT32
-    tokens, shape = job.micro_batch * job.tokens, job.shape
-    if job.checkpointing:
-        return tokens * (shape.layers * shape.hidden + layer_numbers(shape)) * each
-    return tokens * shape.layers * layer_numbers(shape) * each
+    shape, tower = job.shape, job.shape.tower
+    kept = job.micro_batch * job.tokens * kept_numbers(shape.layers, shape.hidden, layer_numbers(shape), job)
+    if tower is not None:
+        # Norms: input and output, twice; q, k, v and their result; the two sums; feed-forward before and after.
+        one = 10 * tower.hidden + 2 * tower.intermediate
+        kept += job.micro_batch * job.patches * kept_numbers(tower.layers, tower.hidden, one, job)
+    return kept * passes(job)
+
+
+def kept_numbers(layers: int, hidden: int, one: int, job: Job) -> int:
+    """Return how many numbers all layers keep per token."""
+    return layers * hidden + one if job.checkpointing else layers * one
+
+
+def pixels(job: Job) -> int:
+    """Return the bytes of a GPU's pictures, in float32 and for the whole step; the teacher reads the same ones."""
+    tower = job.shape.tower
+    return 0 if tower is None else job.completions // job.gpus * job.patches * tower.patch_numbers * FLOAT32
 
 
 def rollout_cache(job: Job) -> int:
@@ -154,9 +187,8 @@ def rollout_cache(job: Job) -> int:
 
 def vllm_least(job: Job) -> int:
     """Return the bytes that a colocated vLLM can't do without: its copy of the weights, and one sequence's cache."""
-    each = BFLOAT16 if job.bfloat16 else FLOAT32
-    numbers = job.shape.parameters + 2 * job.shape.layers * job.shape.key_value * job.tokens
-    return numbers * each // job.tensor_parallel
+    numbers = job.shape.parameters + 2 * job.shape.layers * job.shape.key_value * (job.context or job.tokens)
+    return numbers * passes(job) // job.tensor_parallel
 
 
 def vllm(job: Job) -> int:
@@ -164,25 +196,52 @@ def vllm(job: Job) -> int:
     return max(int(job.vllm_share * job.gpu_bytes), vllm_least(job)) if job.vllm_share else 0
 
 
-def parts(job: Job) -> dict[str, int]:
-    """Return the bytes of each part on one GPU, at the highest point of a step.
+def vllm_sequences(job: Job) -> int:
+    """Return how many full sequences' keys and values a colocated vLLM's share holds at a time."""
+    one = 2 * job.shape.layers * job.shape.key_value * (job.context or job.tokens) * passes(job) // job.tensor_parallel
+    left = vllm(job) - job.shape.parameters * passes(job) // job.tensor_parallel
+    return max(left // one, 1) if job.vllm_share else 0
 
-    Sampling and the update don't happen at once: of their two needs the larger one counts.
+
+def phases(job: Job) -> list[dict[str, int]]:
+    """Return the bytes of what does not happen at once: sampling, regrouping of the rollouts, update.
+
+    A vLLM that does not sleep keeps its share through all of them.
     """
-    update = working_copy(job) + activations(job) + LOGIT_CHUNKS
-    cache = rollout_cache(job)
+    update = {
+        "update: gathered or cast weights": working_copy(job),
+        "update: activations": activations(job),
+        "update: logits": LOGIT_CHUNKS,
+    }
+    sampling = {"vLLM": vllm(job), "rollouts: keys and values": rollout_cache(job)}
+    regrouping = {"regrouping: pictures once more": pixels(job)}
+    awake = {} if job.vllm_sleeps else {"vLLM": vllm(job)}
+    return [awake | update, awake | sampling, awake | regrouping]
+
+
+def parts(job: Job) -> dict[str, int]:
+    """Return the bytes of each part on one GPU, at the highest point of a step; 0 for what is not there then."""
+    every = phases(job)
+    high = max(every, key=lambda phase: sum(phase.values()))
     return {
         "weights": weights(job),
         "gradients": gradients(job),
         "optimiser": optimiser(job),
         "teacher": teacher(job),
-        "vLLM": vllm(job),
-        "update: gathered or cast weights": working_copy(job) if update >= cache else 0,
-        "update: activations": activations(job) if update >= cache else 0,
-        "update: logits": LOGIT_CHUNKS if update >= cache else 0,
-        "rollouts: keys and values": cache if cache > update else 0,
+        "pictures": pixels(job),
+        **{name: high.get(name, 0) for phase in every for name in phase},
         "reserve": RESERVE,
     }
+
+
+def host_bytes(job: Job, processes: int) -> int:
+    """Return the bytes of a machine's own memory while its processes load: each the whole policy, and its teacher.
+
+    All weights are loaded in the model's precision and made float32.
+    """
+    each = FLOAT32 if job.lora_rank is None else passes(job)
+    external = job.external.parameters * passes(job) if job.external else 0
+    return processes * ((1 + job.copies) * job.shape.parameters * each + external)
 
 
 def static_bytes(job: Job) -> int:

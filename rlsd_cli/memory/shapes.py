@@ -40,6 +40,11 @@ KNOWN: dict[str, dict[str, Any]] = {
         {"depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "deepstack_visual_indexes": [8, 16, 24]},
         tied=False,
     ),
+    "Qwen/Qwen3-VL-32B-Instruct": _qwen3_vl(
+        _text(_QWEN3, 5120, 64, 25600, 64),
+        {"depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "deepstack_visual_indexes": [8, 16, 24]},
+        tied=False,
+    ),
     "Qwen/Qwen3-VL-4B-Instruct": _qwen3_vl(
         _text(_QWEN3, 2560, 36, 9728, 32),
         {"depth": 24, "hidden_size": 1024, "intermediate_size": 4096, "deepstack_visual_indexes": [5, 11, 17]},
@@ -61,6 +66,25 @@ KNOWN: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
+class Tower:
+    """What a picture costs.
+
+    Attributes:
+        patch_pixels: Pixels of a patch.
+        patch_numbers: Numbers that the processor makes of a patch.
+        layers: Of the vision tower.
+        hidden: Its width.
+        intermediate: Width of its feed-forward part.
+    """
+
+    patch_pixels: int
+    patch_numbers: int
+    layers: int
+    hidden: int
+    intermediate: int
+
+
+@dataclass(frozen=True)
 class Shape:
     """What memory depends on.
 
@@ -74,6 +98,7 @@ class Shape:
         key_value: Key heads times their width.
         intermediate: Width of the feed-forward part.
         vocabulary: Entries.
+        tower: The vision tower; None where there is none, or none of Qwen-VL's kind.
     """
 
     parameters: int
@@ -84,6 +109,7 @@ class Shape:
     key_value: int
     intermediate: int
     vocabulary: int
+    tower: Tower | None = None
 
 
 def configuration_of(path: str) -> Any:
@@ -144,4 +170,19 @@ def shape_of(path: str) -> Shape:
         key_value=(getattr(text, "num_key_value_heads", None) or heads) * width,
         intermediate=text.intermediate_size,
         vocabulary=text.vocab_size,
+        tower=tower_of(getattr(config, "vision_config", None)),
+    )
+
+
+def tower_of(vision: Any) -> Tower | None:
+    """Return the shape of a vision tower of Qwen-VL's kind, None for others."""
+    names = ("patch_size", "temporal_patch_size", "depth", "hidden_size", "intermediate_size")
+    if vision is None or not all(hasattr(vision, name) for name in names):
+        return None
+    return Tower(
+        patch_pixels=vision.patch_size**2,
+        patch_numbers=vision.patch_size**2 * vision.temporal_patch_size * getattr(vision, "in_channels", 3),
+        layers=vision.depth,
+        hidden=vision.hidden_size,
+        intermediate=vision.intermediate_size,
     )

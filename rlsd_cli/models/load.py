@@ -44,7 +44,11 @@ def load_model(config: ModelConfig) -> Any:
         # transformers loads safetensors only: a pickle from a stranger is never opened.
         # Nor is its code run, or a question asked whether it should be.
         return kind.from_pretrained(
-            source, dtype=getattr(torch, config.dtype), use_safetensors=True, trust_remote_code=False
+            source,
+            dtype=getattr(torch, config.dtype),
+            attn_implementation=config.attention,
+            use_safetensors=True,
+            trust_remote_code=False,
         )
 
     return _load(load, config.path, "model")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from rlsd_cli.runs.directory import write_json
 
 MARKER = "rlsd_complete.json"
 TEACHER_FILE = "teacher.safetensors"
+READERS = 4
 CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 
 
@@ -25,12 +28,15 @@ def checkpoint_files(directory: Path) -> dict[str, int]:
 
 
 def digests(directory: Path) -> dict[str, str]:
-    """Return the SHA-256 of a checkpoint's files by relative path."""
-    found = {}
-    for name in checkpoint_files(directory):
+    """Return the SHA-256 of a checkpoint's files by relative path; some files are read at a time."""
+
+    def digest(name: str) -> str:
         with open(directory / name, "rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    names = list(checkpoint_files(directory))
+    with ThreadPoolExecutor(max_workers=READERS) as readers:
+        return dict(zip(names, readers.map(digest, names), strict=True))
 
 
 def marker(directory: Path) -> dict[str, Any]:
@@ -71,6 +77,13 @@ def checkpoints(directory: Path) -> list[tuple[int, Path]]:
 def mark_complete(directory: Path) -> None:
     """Write down that a checkpoint is whole, and with which files; atomically."""
     write_json(directory / MARKER, {"files": checkpoint_files(directory), "sha256": digests(directory)})
+
+
+def remove_before(directory: Path, keep: int) -> None:
+    """Remove the checkpoints before this one but for the newest ``keep - 1``; later ones are left alone."""
+    found = [path for _, path in checkpoints(directory.parent)]
+    for path in found[: max(found.index(directory) + 1 - keep, 0)]:
+        shutil.rmtree(path)
 
 
 def newest_intact(directory: Path) -> tuple[int, Path] | None:

@@ -8,7 +8,7 @@ import torch
 
 from rlsd_cli.config.run import RolloutConfig
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.distributed import share_of_batch, world_size
+from rlsd_cli.training.distributed import PATIENCE, share_of_batch, world_size
 
 
 def shared_arguments(context: RunContext) -> dict[str, Any]:
@@ -37,6 +37,7 @@ def shared_arguments(context: RunContext) -> dict[str, Any]:
         "bf16": config.model.dtype == "bfloat16",
         "gradient_checkpointing": train.gradient_checkpointing,
         "dataloader_pin_memory": on_gpu,
+        "ddp_timeout": int(PATIENCE.total_seconds()),
     }
 
 
@@ -46,13 +47,14 @@ def rollout_arguments(context: RunContext, **overrides: Any) -> Any:
 
     train = context.config.train
     micro_batch, accumulation = share_of_batch(train, world_size())
+    completion = train.max_completion_tokens or context.task.max_completion_tokens
     settings = {
         **shared_arguments(context),
-        **vllm_arguments(context.config.rollout),
+        **vllm_arguments(context.config.rollout, context.model.config, completion),
         "per_device_train_batch_size": micro_batch,
         "gradient_accumulation_steps": accumulation,
         "num_generations": train.group_size,
-        "max_completion_length": train.max_completion_tokens or context.task.max_completion_tokens,
+        "max_completion_length": completion,
         "temperature": train.temperature,
         "epsilon": train.clip_low,
         "epsilon_high": train.clip_high,
@@ -62,15 +64,22 @@ def rollout_arguments(context: RunContext, **overrides: Any) -> Any:
         "disable_dropout": True,
         # Every arm of a seed sees the same prompts at the same step.
         "shuffle_dataset": False,
+        # TRL would gather the pictures for tables that are not printed, and wait for processes without any.
+        "log_multimodal": False,
     }
     return GRPOConfig(**{**settings, **overrides})
 
 
-def vllm_arguments(rollout: RolloutConfig) -> dict[str, Any]:
+def vllm_arguments(rollout: RolloutConfig, model: Any, completion_tokens: int) -> dict[str, Any]:
     """Return TRL's settings for rollouts by vLLM; none where transformers makes them.
 
     ``correction`` multiplies every arm's loss by π_trainer/π_vLLM of the sampled tokens, bounded; TRL applies
     it to the policy loss, and our distilling arms apply the same ratio to their divergence.
+
+    Args:
+        rollout: The section of the configuration.
+        model: The model's transformers configuration.
+        completion_tokens: Budget of a completion.
     """
     if rollout.engine != "vllm":
         return {}
@@ -82,11 +91,17 @@ def vllm_arguments(rollout: RolloutConfig) -> dict[str, Any]:
     }
     if rollout.correction != "none":
         settings["vllm_importance_sampling_mode"] = rollout.correction
+    image = getattr(model, "image_token_id", None)
+    if image is not None:  # a sampled image token would lack its image; TRL suppresses it for transformers only
+        settings["generation_kwargs"] = {"logit_bias": {image: -100.0}}
     if rollout.vllm_mode == "colocate":
+        # Without a bound vLLM keeps room for one sequence of the model's whole context: 36 GiB for Qwen3-VL-8B.
+        own = getattr(model.get_text_config(), "max_position_embeddings", None)
+        context = rollout.vllm_context(completion_tokens)
         return settings | {
             "vllm_gpu_memory_utilization": rollout.vllm_gpu_memory,
             "vllm_tensor_parallel_size": rollout.vllm_tensor_parallel,
-            "vllm_max_model_length": rollout.vllm_max_length,
+            "vllm_max_model_length": min(context, own) if own else context,
             "vllm_enable_sleep_mode": rollout.vllm_sleep,
         }
     return settings | {

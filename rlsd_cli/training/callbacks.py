@@ -18,6 +18,7 @@ from rlsd_cli.runs.checkpoints import newest_intact
 from rlsd_cli.runs.directory import RunDir, append_line, jsonable
 from rlsd_cli.training.distributed import on_any, sharding
 from rlsd_cli.training.probe import Probe
+from rlsd_cli.training.sharded import reshard
 from rlsd_cli.training.timer import StepTimer
 
 # Written by the Trainer, and either not a metric of the step or said better elsewhere.
@@ -54,6 +55,7 @@ class ProbeCallback(TrainerCallback):
             model = self.trainer.accelerator.unwrap_model(self.trainer.model)
             with self.timer.part("probe"):
                 self.pending = self.probe.run(model, state.global_step, write=state.is_world_process_zero)
+            reshard(model)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Hand the probe's metrics to the line of this step."""

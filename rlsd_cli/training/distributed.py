@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from rlsd_cli.config.run import TrainConfig
 from rlsd_cli.errors import UserError
 
 Value = TypeVar("Value")
+
+# How long a process waits for the others. torch's own 10 minutes on GPUs end a run whose first process reads 100 GB.
+PATIENCE = timedelta(hours=2)
 
 
 def rank() -> int:
@@ -88,7 +92,8 @@ def on_main(function: Callable[[], Value]) -> Value:
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    PartialState(cpu=not torch.cuda.is_available())  # joins the processes, where nothing has yet
+    # Joins the processes, where nothing has yet: whoever does it first decides how long all of them wait.
+    PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     told: list[Any] = [None, False]
     error = None
     if rank() == 0:
@@ -106,11 +111,21 @@ def on_main(function: Callable[[], Value]) -> Value:
 
 def on_any(flag: bool, device: Any) -> bool:
     """Return whether ``flag`` is set on any process, so that all of them do the same."""
+    return votes(flag, device) > 0
+
+
+def on_all(flag: bool, device: Any) -> bool:
+    """Return whether ``flag`` is set on every process, so that all of them do the same."""
+    return votes(flag, device) == world_size()
+
+
+def votes(flag: bool, device: Any) -> int:
+    """Return on how many processes ``flag`` is set; every process calls this."""
     if world_size() == 1:
-        return flag
+        return int(flag)
     import torch
     import torch.distributed as dist
 
     count = torch.tensor(int(flag), device=device)
     dist.all_reduce(count)
-    return bool(count.item())
+    return int(count.item())

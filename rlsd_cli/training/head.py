@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from rlsd_cli.training.sharded import unshard_root
+from rlsd_cli.training.sharded import whole
 
 # Logits of a chunk: 2^24 float32 numbers are 64 MB, for the student and for the teacher each.
 CHUNK_ELEMENTS = 2**24
@@ -62,25 +62,58 @@ class BackboneOutput:
         return None
 
 
+class OutputLayer(nn.Module):
+    """Stands in for a model's output layer: the same product, of weights that are at hand as a whole."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        # In a tuple, and so no parameters of this module: they belong to the layer.
+        self.whole = (whole(layer.weight), None if layer.bias is None else whole(layer.bias))
+
+    @property
+    def weight(self) -> Tensor:
+        """The layer's weight, for models that read it."""
+        return self.whole[0]
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The layer's bias."""
+        return self.whole[1]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return the logits."""
+        weight, bias = self.whole
+        return nn.functional.linear(hidden, weight.to(hidden.dtype), None if bias is None else bias.to(hidden.dtype))
+
+
 def head_of(model: Any) -> Callable[[Tensor], Tensor]:
     """Return the function from hidden states (N, H) to logits (N, V) in float32 that is the rest of the model.
 
     It is the model's own forward with the backbone's output given, so that scalings, caps and biases of whatever
-    family are the model's, not a list of ours. To be asked for once per forward pass: sharded weights are
-    gathered here.
+    family are the model's, not a list of ours. The output layer is no module then but its weight: FSDP2 counts the
+    calls of the modules that it shards together, and one call more ends in a crash of the backward pass.
+
+    To be asked for once per forward pass and by every process: weights in shards are gathered here, and not chunk by
+    chunk, for processes have different numbers of chunks. A student's are whole already, after its own pass.
     """
     bare = bare_model(model)
-    unshard_root(bare)
-    name = next(name for name, child in bare.named_children() if child is bare.base_model)
+    own = bare.get_output_embeddings()
+    names = {child: name for name, child in bare.named_children()}
+    output_layer = OutputLayer(own) if isinstance(own, nn.Linear) else own
+    name, head = names[bare.base_model], names.get(own)
 
     def logits(hidden: Tensor) -> Tensor:
         backbone = bare._modules[name]
         bare._modules[name] = Given(hidden.unsqueeze(0), backbone)
+        if head is not None:
+            bare._modules[head] = output_layer
         try:
             # The class's forward: wrappers of accelerate, TRL and FSDP around the instance's are for whole passes.
             output = type(bare).forward(bare, inputs_embeds=hidden.unsqueeze(0), use_cache=False)
         finally:
             bare._modules[name] = backbone
+            if head is not None:
+                bare._modules[head] = own
         return output.logits.squeeze(0).float()
 
     return logits

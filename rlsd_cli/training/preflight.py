@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 
 from rlsd_cli.arms import Arm
 from rlsd_cli.config.run import RunConfig
 from rlsd_cli.errors import UserError
-from rlsd_cli.memory.jobs import check_memory
+from rlsd_cli.memory.jobs import memory_warning
+from rlsd_cli.memory.shapes import configuration_of
+from rlsd_cli.models.load import resolve
 from rlsd_cli.training.distributed import share_of_batch, share_of_prompts, world_size
+
+LEAST_HEAD = 32  # of vLLM's kernels for CPUs (0.31)
 
 
 def installed(package: str) -> bool:
@@ -17,11 +22,15 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def check_machine(config: RunConfig, arm: Arm) -> None:
+def check_machine(config: RunConfig, arm: Arm) -> str:
     """Check what the configuration asks for against what is here.
 
+    Returns:
+        A warning, where the model seems too large for the memory here; else ''.
+
     Raises:
-        UserError: A package or a GPU is missing, the batch can't be shared out, or the model does not fit.
+        UserError: A package or a GPU is missing, the batch can't be shared out, or the launcher contradicts the
+            configuration.
     """
     check_packages(config)
     if arm.data == "on-policy":
@@ -29,8 +38,9 @@ def check_machine(config: RunConfig, arm: Arm) -> None:
         check_vllm(config)
     else:
         share_of_prompts(config.train, world_size())
+    check_launch(config)
     check_zero3(arm)
-    check_memory(config, arm, world_size())
+    return memory_warning(config, arm, world_size())
 
 
 def check_packages(config: RunConfig) -> None:
@@ -63,11 +73,60 @@ def check_vllm(config: RunConfig) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise UserError("rollout.engine=vllm needs a GPU, and none is visible: set rollout.engine=transformers.")
+        check_vllm_without_gpu(config)
     if config.rollout.vllm_mode == "colocate" and world_size() % config.rollout.vllm_tensor_parallel:
         raise UserError(
             f"rollout.vllm_tensor_parallel={config.rollout.vllm_tensor_parallel} does not divide the {world_size()} "
             "processes: give a divisor."
+        )
+
+
+def check_vllm_without_gpu(config: RunConfig) -> None:
+    """Check for a build of vLLM that samples on the CPU, and for what it can't do.
+
+    Raises:
+        UserError: There is none, or more is asked of it.
+    """
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        raise UserError("rollout.engine=vllm needs a GPU, and none is visible: set rollout.engine=transformers.")
+    if config.rollout.vllm_mode == "server":
+        raise UserError("rollout.vllm_mode=server sends weights between GPUs, and none is visible: set colocate.")
+    if config.rollout.vllm_sleep:
+        raise UserError("rollout.vllm_sleep=true frees a GPU's memory, and none is visible: leave it out.")
+    if (Path(resolve(config.model.path)) / "config.json").is_file():
+        text = configuration_of(config.model.path).get_text_config()
+        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        if width < LEAST_HEAD:
+            raise UserError(
+                f"vLLM on a CPU has no attention for heads of {width} numbers, as '{config.model.path}' has them: use "
+                f"a model with heads of {LEAST_HEAD} or more (of the testbed micro-base:heads=2), or set "
+                "rollout.engine=transformers."
+            )
+
+
+def check_launch(config: RunConfig) -> None:
+    """Check what the launcher has decided: the processes and the precision of their passes.
+
+    Raises:
+        UserError: One process has several GPUs, or the launcher's precision is not the configuration's.
+    """
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 1
+    if world_size() == 1 and count > 1:
+        raise UserError(
+            f"one process sees {count} GPUs and would use one: start one process for each, `accelerate launch "
+            f"--config_file experiments/accelerate/ddp.yaml --num_processes {count} -m rlsd_cli train …`, "
+            "or show it one with CUDA_VISIBLE_DEVICES=0."
+        )
+    told = os.environ.get("ACCELERATE_MIXED_PRECISION", "no").lower()
+    ours = {"float32": "no", "bfloat16": "bf16"}[config.model.dtype]
+    if told not in ("no", ours):
+        raise UserError(
+            f"accelerate was told mixed_precision {told}, and model.dtype is {config.model.dtype}: write "
+            "mixed_precision: 'no' into accelerate's file, for model.dtype decides."
         )
 
 

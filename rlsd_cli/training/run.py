@@ -16,7 +16,7 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.models.libraries import quiet_libraries
 from rlsd_cli.runs.crash import CRASH_FILE, remember_run
 from rlsd_cli.runs.directory import RunDir, no_links, read_object, write_json, write_text
-from rlsd_cli.training.distributed import on_main, rank
+from rlsd_cli.training.distributed import on_main, rank, world_size
 
 
 @contextmanager
@@ -44,7 +44,11 @@ def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
     run_dir = RunDir(path)
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: give a directory with --output-dir.")
-    occupied = path.is_dir() and any(child.name not in (".lock", CRASH_FILE) for child in path.iterdir())
+    # Empty directories are what a run leaves that failed while it was built.
+    occupied = path.is_dir() and any(
+        child.name not in (".lock", CRASH_FILE) and (child.is_symlink() or not child.is_dir())
+        for child in path.rglob("*")
+    )
     if not occupied:
         return run_dir
     if not resume:
@@ -174,6 +178,7 @@ def build_trainer(
     from rlsd_cli.models.lora import trainable
     from rlsd_cli.models.processors import takes_images
     from rlsd_cli.tasks.load import load_task
+    from rlsd_cli.training.blank_picture import look_always
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
     from rlsd_cli.training.checkpointing import CheckpointCallback
     from rlsd_cli.training.context import RunContext
@@ -186,7 +191,8 @@ def build_trainer(
     from rlsd_cli.training.timer import StepTimer
 
     arm = load_arm(config.method)
-    on_main(lambda: check_machine(config, arm))
+    if warning := on_main(lambda: check_machine(config, arm)):
+        say(warning)
     set_seed(config.seed)
     task = load_task(config.task)
     if warning := check_references(config, arm, task):
@@ -203,8 +209,16 @@ def build_trainer(
         tokenizer=tokenizer,
         dataset=dataset,
     )
+    if world_size() > 1 and takes_images(tokenizer):
+        look_always(context.model, tokenizer)
     set_places(config, run_dir)
-    trainer = arm.load_trainer()(context)
+    make = arm.load_trainer()
+    if arm.data == "on-policy" and config.rollout.engine == "vllm":
+        from rlsd_cli.training.vllm_rollouts import on_vllm
+
+        trainer = on_vllm(lambda: make(context), say)
+    else:
+        trainer = make(context)
     trainer.remove_callback(PrinterCallback)
     trainer.args.logging_nan_inf_filter = False  # it would log a finite loss in the place of NaN
     timer = getattr(trainer, "timer", StepTimer())  # TRL's own trainers have none

@@ -11,18 +11,24 @@ from transformers import DynamicCache
 from rlsd_cli.generation.cached import cache_argument, caches_plainly
 from rlsd_cli.generation.loop import distinct
 from rlsd_cli.models.images import PER_IMAGE
+from rlsd_cli.training.distributed import on_all
+from rlsd_cli.training.sharded import in_shards
 
 
 def can_share(module: Any, inputs: dict[str, Any], view: str = "teacher") -> bool:
-    """Return whether the pass can be split: a bare decoder of text, and prompts that repeat."""
+    """Return whether the pass can be split: a bare decoder of text, and prompts that repeat.
+
+    A model in shards runs as many passes on every process, or their messages no longer pair: every process asks here.
+    """
     prompts, completion = inputs[f"{view}_prompt_ids"], inputs["completion_ids"]
-    return (
+    possible = (
         caches_plainly(module)
         and not (module.training and module.is_gradient_checkpointing)  # which switches caches off
         and not any(name in inputs for name in PER_IMAGE)
         and completion.size(1) > 1
         and len(distinct(prompts, inputs[f"{view}_prompt_mask"])[0]) < len(completion)
     )
+    return on_all(possible, completion.device) if in_shards(module) else possible
 
 
 @torch.no_grad()

@@ -23,13 +23,17 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor, distribute_tensor
 from trl.trainer.callbacks import SyncRefModelCallback
 
 from rlsd_cli.arms import View
 from rlsd_cli.config.run import TeacherConfig
 from rlsd_cli.errors import UserError
+from rlsd_cli.models.processors import takes_images
+from rlsd_cli.training.blank_picture import look_always
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.sharded import load_whole, place, whole_state
+from rlsd_cli.training.distributed import world_size
+from rlsd_cli.training.sharded import gathered, load_whole, place, reshard, whole, whole_state
 
 
 class Teacher:
@@ -86,6 +90,8 @@ class FollowingTeacher(HeldTeacher):
     def after_step(self, step: int, student: Any) -> None:
         """Move towards the policy, or copy it (rate 1), when the step is due."""
         if step % self.every == 0:
+            reshard(student)
+            reshard(self._model)
             SyncRefModelCallback.sync_target_model(student, self._model, self.rate)
 
     def save(self, path: Path, accelerator: Any) -> None:
@@ -110,7 +116,7 @@ class AdapterOffTeacher(Teacher):
 
 
 class AdapterTeacher(Teacher):
-    """A following teacher that holds its own values of the adapter's weights."""
+    """A following teacher that holds its own values of the adapter's weights, cut into shards as those are."""
 
     def __init__(self, student: Any, every: int, rate: float) -> None:
         self.every = every
@@ -125,31 +131,49 @@ class AdapterTeacher(Teacher):
     @torch.no_grad()
     def in_place(self, student: Any) -> Iterator[None]:
         """Swap the teacher's values in, and the policy's back."""
-        own = {name: weight.detach().clone() for name, weight in trained(student)}
-        self._put(student, self._values)
+        own = self._swap(student, self._values)
         try:
             yield
         finally:
-            self._put(student, own)
+            self._swap(student, own)
 
-    @staticmethod
-    def _put(student: Any, values: dict[str, torch.Tensor]) -> None:
-        for name, weight in trained(student):
-            weight.data.copy_(values[name])
+    def _swap(self, student: Any, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Put values into the policy, and return those that were there."""
+        before = {}
+        with self._weights(student, writes=True) as weights:
+            for name, weight in weights:
+                before[name] = weight.detach().clone()
+                weight.data.copy_(values[name])
+        return before
 
+    @contextmanager
+    def _weights(self, student: Any, writes: bool = False) -> Iterator[list[tuple[str, torch.Tensor]]]:
+        """Give the policy's weights, to be read or written, with the teacher's values cut as they are."""
+        reshard(student)
+        weights = trained(student)
+        for name, weight in weights:
+            value = self._values[name]
+            if isinstance(weight, DTensor) and not isinstance(value, DTensor):
+                self._values[name] = distribute_tensor(value, weight.device_mesh, weight.placements)
+        with gathered([weight for _, weight in weights], writes):
+            yield weights
+
+    @torch.no_grad()
     def after_step(self, step: int, student: Any) -> None:
         """Move towards the policy, or copy it (rate 1), when the step is due."""
         if step % self.every == 0:
-            for name, weight in trained(student):
-                self._values[name].lerp_(weight.detach(), self.rate)
+            with self._weights(student) as weights:
+                for name, weight in weights:
+                    self._values[name].lerp_(weight.detach(), self.rate)
 
     def save(self, path: Path, accelerator: Any) -> None:
         """Write the teacher's values."""
+        values = {name: whole(value) for name, value in self._values.items()}
         if accelerator.is_main_process:
-            save_file(self._values, path)
+            save_file(values, path)
 
     def load(self, path: Path) -> None:
-        """Read the teacher's values."""
+        """Read the teacher's values; before the policy is cut into shards."""
         for name, value in load_file(path).items():
             self._values[name].copy_(value)
 
@@ -223,6 +247,8 @@ def external_model(context: RunContext) -> Any:
             f"the teacher '{config.teacher.model}' does not read images as the student does "
             f"({image_layout(teacher)} against {image_layout(context.model)}): choose a teacher of its family."
         )
+    if world_size() > 1 and takes_images(context.tokenizer):
+        look_always(teacher, context.tokenizer)
     return teacher
 
 

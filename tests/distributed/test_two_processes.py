@@ -76,7 +76,3 @@ def test_an_error_on_the_first_process_is_told_once_and_ends_all(launched):
 def test_ranks_draw_different_rollouts(folders):
     texts = pd.read_parquet(folders[1] / "free" / "completions" / "step-000001.parquet")["completion"].tolist()
     assert texts[:2] != texts[2:], "both processes sampled with the same seed"
-
-
-def test_a_model_in_fsdp2_shards_has_the_gradients_and_weights_of_the_whole_one(tiny_model):
-    assert "shards agree" in launch(2, Path(__file__).with_name("sharded_model.py"), tiny_model).stdout

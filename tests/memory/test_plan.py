@@ -16,32 +16,39 @@ from rlsd_cli.memory import jobs
 from rlsd_cli.memory.advice import advice
 from rlsd_cli.memory.memory import (
     GIB,
+    LOGIT_CHUNKS,
     Job,
     activations,
     fits,
     gradients,
+    host_bytes,
     needed,
     optimiser,
     parts,
+    pixels,
     rollout_cache,
     static_bytes,
     teacher,
     vllm,
+    vllm_sequences,
     weights,
     working_copy,
 )
-from rlsd_cli.memory.shapes import Shape, shape_of
+from rlsd_cli.memory.shapes import Shape, Tower, shape_of
 from rlsd_cli.models.load import load_model
 from rlsd_cli.training.preflight import check_machine
 
 SHAPE = Shape(parameters=1000, adapted=60, layers=2, hidden=10, query=10, key_value=5, intermediate=20, vocabulary=20)
+LARGE = replace(SHAPE, parameters=10_000)
+TOWER = Tower(patch_pixels=16, patch_numbers=96, layers=3, hidden=8, intermediate=12)
 JOB = Job(
     shape=SHAPE,
     gpus=4,
     sharding="ddp",
     bfloat16=True,
     lora_rank=None,
-    held_teacher=1000,
+    copies=1,
+    external=None,
     completions=16,
     micro_batch=2,
     tokens=100,
@@ -58,13 +65,18 @@ JOB = Job(
         # (weights, gradients, optimiser, teacher). DDP: float32, gradients and their buckets, two moments.
         ({}, (4000, 8000, 8000, 4000)),
         ({"gpus": 1}, (4000, 4000, 8000, 4000)),
-        # A quarter each; FSDP2 gathers the teacher in bfloat16: 4000/4 + 2000.
-        ({"sharding": "fsdp2"}, (1000, 1000, 2000, 3000)),
+        # A quarter each. Of the teacher two layers and the embeddings are gathered for its pass, in bfloat16:
+        # embeddings 2·20·10 = 400, a layer (1000 − 400)/2 = 300, so 2·(2·300 + 400) = 2000.
+        ({"sharding": "fsdp2"}, (1000, 1000, 2000, 1000 + 2000)),
         # bfloat16 and float32 weights: 6000/4; the teacher in bfloat16: 2000/4.
-        ({"sharding": "zero3"}, (1500, 1000, 2000, 500)),
+        ({"sharding": "zero3"}, (1500, 1000, 2000, 500 + 2000)),
+        # Another model is stored as it runs, in bfloat16: 10,000 numbers, 20,000/4; gathered: a layer
+        # (10,000 − 400)/2 = 4800, 2·(2·4800 + 400) = 20,000. Beside a copy of the policy both are held.
+        ({"sharding": "fsdp2", "copies": 0, "external": LARGE}, (1000, 1000, 2000, 5000 + 20000)),
+        ({"sharding": "fsdp2", "external": LARGE}, (1000, 1000, 2000, 1000 + 5000 + 20000)),
         # The adapter has 3 x 60 numbers: 2000 + 720, gradients 720 twice, moments 1440.
-        ({"lora_rank": 3, "held_teacher": 0}, (2720, 1440, 1440, 0)),
-        ({"bfloat16": False, "sharding": "fsdp2"}, (1000, 1000, 2000, 5000)),
+        ({"lora_rank": 3, "copies": 0}, (2720, 1440, 1440, 0)),
+        ({"bfloat16": False, "sharding": "fsdp2"}, (1000, 1000, 2000, 1000 + 4000)),
     ],
 )
 def test_what_is_held_throughout(change, expected):
@@ -78,6 +90,32 @@ def test_activations_of_a_pass():
     assert activations(JOB) == 200 * 2 * 185 * 2
     # Checkpointed: the inputs of 2 layers, 20 numbers, and one layer's 185.
     assert activations(replace(JOB, checkpointing=True)) == 200 * (20 + 185) * 2
+
+
+def test_pictures_cost_their_patches_and_a_pass_through_the_tower():
+    seen = replace(JOB, shape=replace(SHAPE, tower=TOWER), patches=50)
+    # 16/4 completions of a GPU, 50 patches, 96 numbers, float32.
+    assert pixels(seen) == 4 * 50 * 96 * 4
+    # 3 layers of 10·8 + 2·12 = 104 numbers a patch, 2 pictures a pass, bfloat16.
+    assert activations(seen) - activations(JOB) == 2 * 50 * 3 * 104 * 2
+    assert parts(seen)["pictures"] == pixels(seen)
+    assert pixels(JOB) == 0
+
+
+def test_a_vllm_that_sleeps_and_the_update_don_t_add_up():
+    awake = replace(JOB, vllm_share=0.5)
+    asleep = replace(awake, vllm_sleeps=True)
+    update = working_copy(JOB) + activations(JOB) + LOGIT_CHUNKS
+    assert needed(awake) - needed(asleep) == min(vllm(awake), update)
+    assert parts(asleep)["vLLM"] == 40 * GIB
+    # 40 GiB less 2000 bytes of weights, over the keys and values of 100 tokens: 2·2·5·100·2 bytes.
+    assert vllm_sequences(asleep) == (40 * GIB - 2000) // 4000
+
+
+def test_a_machine_loads_a_whole_policy_and_teacher_for_each_of_its_gpus():
+    assert host_bytes(JOB, 8) == 8 * (4000 + 4000)
+    assert host_bytes(replace(JOB, copies=0, external=LARGE), 8) == 8 * (4000 + 20000)
+    assert host_bytes(replace(JOB, lora_rank=3, copies=0), 1) == 2000
 
 
 def test_keys_and_values_of_a_gpus_completions():
@@ -114,6 +152,7 @@ def test_of_sampling_and_update_the_larger_one_counts():
         ("Qwen/Qwen3-VL-8B-Instruct", 8_767_123_696),
         ("Qwen/Qwen3-VL-4B-Instruct", 4_437_815_808),
         ("Qwen/Qwen3-8B", 8_190_735_360),
+        ("Qwen/Qwen3-VL-32B-Instruct", 33_357_390_064),
         ("Qwen/Qwen2.5-0.5B-Instruct", 494_032_768),
         ("Qwen/Qwen2.5-7B-Instruct", 7_615_616_512),
         ("smollm2", 134_515_008),
@@ -171,19 +210,16 @@ def test_the_papers_preset_is_planned_before_it_has_questions():
     assert not plans["fsdp2"]["fits"]
 
 
-def test_a_model_too_large_is_told_before_it_is_loaded(tiny_config, tmp_path, monkeypatch):
-    loaded = []
-    monkeypatch.setattr("rlsd_cli.models.load.load_model", loaded.append)
+def test_a_model_that_seems_too_large_is_told_and_not_refused(tiny_config, monkeypatch):
     config = tiny_config("rlsd", {"model": {"path": "Qwen/Qwen3-8B"}})
     monkeypatch.setattr(jobs, "available_bytes", lambda: 100 * GIB)
     # Weights, gradients, two moments and the synced teacher, 4 bytes each: 8,190,735,360 · 20 = 152.6 GiB.
-    with pytest.raises(
-        UserError, match=r"too large here: its 8\.19e9 parameters need 152\.6 GiB .* 100\.0 GiB is free"
-    ):
-        check_machine(config, load_arm("rlsd"))
-    assert not loaded
+    warning = check_machine(config, load_arm("rlsd"))
+    assert "seems too large here" in warning
+    assert "8.19e9 parameters need 152.6 GiB" in warning
+    assert "100.0 GiB is free" in warning
     monkeypatch.setattr(jobs, "available_bytes", lambda: 153 * GIB)
-    check_machine(config, load_arm("rlsd"))
+    assert check_machine(config, load_arm("rlsd")) == ""
 
 
 def test_available_memory_is_no_more_than_the_machines():
@@ -191,13 +227,33 @@ def test_available_memory_is_no_more_than_the_machines():
 
 
 def test_grpo_holds_no_teacher_and_opd_another_model(tiny_model):
-    shape = shape_of("micro-base")
-    assert jobs.held_teacher(build([{"method": "grpo"}]), load_arm("grpo"), shape) == 0
+    assert jobs.teachers(build([{"method": "grpo"}]), load_arm("grpo")) == (0, None)
+    assert jobs.teachers(build([{"method": "rlsd"}]), load_arm("rlsd")) == (1, None)
+    assert jobs.teachers(build([{"method": "rlsd", "train": {"lora_rank": 2}}]), load_arm("rlsd")) == (0, None)
     external = build([{"method": "opd", "teacher": {"model": str(tiny_model)}}])
-    assert jobs.held_teacher(external, load_arm("opd"), shape) == shape_of(str(tiny_model)).parameters
+    assert jobs.teachers(external, load_arm("opd")) == (0, shape_of(str(tiny_model)))
 
 
 def test_a_base_with_other_dials_is_planned_without_being_pre_trained(monkeypatch, tmp_path):
     monkeypatch.setenv("RLSD_CACHE", str(tmp_path / "cache"))
     assert shape_of("micro-base:width=128").hidden == 128
     assert not (tmp_path / "cache").exists()
+
+
+def test_every_arm_of_the_papers_preset_can_be_planned():
+    for arm in ("sft", "grpo", "opd", "opsd", "sdpo", "grpo_opsd", "rlsd"):
+        command = ["plan", "--model", "Qwen/Qwen3-VL-8B-Instruct", "--preset", "qwen3-vl-8b", "-m", arm, "--gpus", "8"]
+        told = CliRunner().invoke(app, [*command, "--set", "rollout.engine=vllm", "--json"])
+        assert told.exit_code in (0, 1), told.output
+        plan = json.loads(told.output)["plans"]["fsdp2"]
+        if arm != "sft":
+            # 2048/8 completions, 1,048,576/16² patches of 16·16·2·3 numbers, float32.
+            assert plan["parts"]["pictures"] == 256 * 4096 * 1536 * 4
+
+
+def test_the_plan_and_vllm_keep_room_for_the_same_length():
+    config = build([{"method": "grpo", "rollout": {"engine": "vllm", "max_prompt_tokens": 300}}])
+    job = jobs.job_of(
+        config, load_arm("grpo"), shape_of("micro-base"), gpus=1, sharding="ddp", gpu_bytes=GIB, prompt_tokens=300
+    )
+    assert job.context == config.rollout.vllm_context(jobs.DEFAULT_COMPLETION_TOKENS)

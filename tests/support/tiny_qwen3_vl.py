@@ -95,7 +95,7 @@ def build_processor() -> Qwen3VLProcessor:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return without_videos(Qwen3VLProcessor)(
+    processor = without_videos(Qwen3VLProcessor)(
         image_processor=Qwen2VLImageProcessorPil(
             patch_size=PATCH, merge_size=2, temporal_patch_size=2, size={"shortest_edge": 64, "longest_edge": 4096}
         ),
@@ -107,6 +107,10 @@ def build_processor() -> Qwen3VLProcessor:
         ),
         chat_template=(Path(trl.__file__).parent / "chat_templates" / "qwen3_vl.jinja").read_text(encoding="utf-8"),
     )
+    # Other programs load the whole processor, its part for videos too.
+    video = {"video_processor_type": "Qwen3VLVideoProcessor", "patch_size": PATCH, "merge_size": 2}
+    processor.video_settings = json.dumps(video | {"size": {"shortest_edge": 64, "longest_edge": 4096}})
+    return processor
 
 
 def build_model(processor: Qwen3VLProcessor, seed: int = 0, hidden: int = 32) -> Qwen3VLForConditionalGeneration:
@@ -121,11 +125,16 @@ def build_model(processor: Qwen3VLProcessor, seed: int = 0, hidden: int = 32) ->
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
             "num_key_value_heads": 2,
-            "head_dim": 16,
+            "head_dim": 32,  # the smallest that vLLM's CPU kernels have
             "max_position_embeddings": 2048,
             "initializer_range": 0.2,
             # The three sections (time, height, width) are half a head wide together.
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [8, 4, 4],
+                "mrope_interleaved": True,
+            },
             "pad_token_id": tokenizer.pad_token_id,
             "eos_token_id": tokenizer.eos_token_id,
             "bos_token_id": None,
