@@ -25,9 +25,9 @@ FSDP2 = [
     Case("sdpo", "text", micro_batch=1),
     Case("rlsd", "text", lora=True, micro_batch=2),
     Case("opd", "vision", micro_batch=2),
-    # Questions with and without pictures: one process has none in a pass, the other has some.
-    Case("rlsd", "vision", micro_batch=1, label="mixed"),
 ]
+# Questions with and without pictures: one process has none in a pass, the other has some.
+MIXED = Case("rlsd", "vision", micro_batch=1, label="mixed")
 ZERO3 = [Case("rlsd", "text", micro_batch=2, more=BFLOAT16, label="bfloat16")]
 
 
@@ -67,6 +67,13 @@ def test_processes_wait_longer_for_each_other_than_torch_would(fsdp2):
     assert float((fsdp2 / "fsdp2" / "patience.txt").read_text()) >= 3600
 
 
+@pytest.mark.slow
+def test_one_process_may_have_pictures_and_another_none(places, tmp_path):
+    assert not train_all(tmp_path, "fsdp2", [MIXED], places)
+    compare(tmp_path, "fsdp2", MIXED)
+
+
+@pytest.mark.slow
 def test_zero3_trains_as_one_process_does(places, tmp_path):
     pytest.importorskip("deepspeed")
     assert not train_all(tmp_path, "zero3", ZERO3, places)
