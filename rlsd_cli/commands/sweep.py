@@ -30,6 +30,8 @@ def sweep(
     Examples:
       rlsd sweep experiments/micro/paper.yaml --jobs 2
       rlsd sweep experiments/micro/paper.yaml --dry-run | xargs -P 4 -I{} sh -c '{}'
+
+    A printed line means the same with its quotes and without them, since xargs takes quotes off what it reads.
     """
     from rich.console import Console
     from rich.live import Live

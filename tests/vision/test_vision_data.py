@@ -4,9 +4,11 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.evaluation.run import EvalOptions, base_run, evaluate_run
 from rlsd_cli.models.load import load_tokenizer
 from rlsd_cli.tasks import dataset as dataset_task
 from rlsd_cli.tasks.load import load_task
@@ -54,3 +56,33 @@ def test_an_external_teacher_that_reads_text_only_is_refused(vl_config, tmp_path
     Qwen3ForCausalLM(Qwen3Config(vocab_size=len(student.tokenizer), **small, **heads)).save_pretrained(folder)
     with pytest.raises(UserError, match="does not read images as the student does"):
         train(vl_config("opd", {"teacher": {"model": str(folder)}}), tmp_path / "run")
+
+
+@pytest.fixture
+def thin(vl_config, tmp_path):
+    """A configuration whose second question has an image of 900×3 pixels, which Qwen's processor refuses."""
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    Image.new("RGB", (900, 3)).save(tmp_path / "b.png")
+    rows = [{"prompt": "?", "answer": "1", "images": [name]} for name in ("a.png", "b.png")]
+    (tmp_path / "thin.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {"path": str(tmp_path / "thin.jsonl"), "held_out": 0, "held_out_split": "train"}
+    return vl_config("grpo", {"task": {"data": data}})
+
+
+def test_a_shape_that_the_model_refuses_is_named_before_training(thin, tmp_path):
+    with pytest.raises(UserError, match=r"row 1 of .*thin\.jsonl has an image of 900×3 pixels, .* smaller than"):
+        train(thin, tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_shape_that_the_model_refuses_is_named_before_an_evaluation_samples(thin, tmp_path, monkeypatch):
+    monkeypatch.setattr("rlsd_cli.evaluation.run.load_engine", lambda *args: pytest.fail("the model was loaded"))
+    run = base_run(tmp_path / "base", thin.model.path, thin.task)
+    with pytest.raises(UserError, match=r"row 1, question '1' of held_out, has an image of 900×3 pixels"):
+        evaluate_run(run.path, EvalOptions(samples=1), [])
+
+
+def test_an_image_that_is_missing_in_a_later_row_is_named_before_training(thin, tmp_path):
+    (tmp_path / "b.png").unlink()
+    with pytest.raises(UserError, match=r"row 1 of .* names the image .*b\.png, which does not exist"):
+        train(thin, tmp_path / "run")
