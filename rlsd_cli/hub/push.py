@@ -31,7 +31,7 @@ def check_name(repo_id: str) -> None:
         UserError: It is not OWNER/NAME as the hub allows it.
     """
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(repo_id)
