@@ -58,16 +58,18 @@ def root(
     """Hold the options that come before a command."""
 
 
-app.command("train")(train.train)
-app.command("theory")(theory.theory)
-app.command("eval")(evaluation.evaluate)
-app.command("plot")(plot.plot)
-app.command("sweep")(sweep.sweep)
-app.command("arms")(arms.arms)
-app.command("plan")(plan.plan)
-app.command("push")(push.push)
-app.add_typer(testbed.app, name="testbed")
-app.command("leakage-audit")(leakage_audit.leakage_audit)
+RUN, MEASURE, SHOW, CHECK = "Run", "Measure", "Show", "Check"  # what people do, in this order
+
+app.command("train", rich_help_panel=RUN)(train.train)
+app.command("sweep", rich_help_panel=RUN)(sweep.sweep)
+app.command("plan", rich_help_panel=RUN)(plan.plan)
+app.command("eval", rich_help_panel=MEASURE)(evaluation.evaluate)
+app.command("leakage-audit", rich_help_panel=MEASURE)(leakage_audit.leakage_audit)
+app.command("plot", rich_help_panel=SHOW)(plot.plot)
+app.command("arms", rich_help_panel=SHOW)(arms.arms)
+app.command("push", rich_help_panel=SHOW)(push.push)
+app.command("theory", rich_help_panel=CHECK)(theory.theory)
+app.add_typer(testbed.app, name="testbed", rich_help_panel=CHECK)
 
 
 def harmless(text: str) -> str:

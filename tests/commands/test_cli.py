@@ -7,6 +7,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
+from rlsd_cli.arms import ARMS, load_arm
 from rlsd_cli.cli import app
 
 RUN = CliRunner()
@@ -28,6 +29,27 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
     assert result.returncode == 0, result.stderr
     for command in ("train", "eval", "leakage-audit", "plot", "sweep", "arms", "theory"):
         assert command in result.stdout
+
+
+def test_the_arms_are_readable_at_eighty_columns():
+    shown = RUN.invoke(app, ["arms"], env={"COLUMNS": "80"}).output
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 4 * len(ARMS) + 5, "at most three lines each"
+    assert "…" not in shown
+    for name in ARMS:
+        arm = load_arm(name)
+        place = next(i for i, line in enumerate(lines) if line.split()[:1] == [name])
+        said = " ".join(" ".join(lines[place : place + 4]).split())
+        assert f"{name} {arm.summary}" in said
+        assert f"{arm.data} · {arm.direction} · " in said
+
+
+def test_the_help_is_grouped_by_what_people_do():
+    shown = RUN.invoke(app, ["--help"], env={"COLUMNS": "80"}).output
+    places = [shown.index(f"─ {panel} ─") for panel in ("Run", "Measure", "Show", "Check")]
+    assert places == sorted(places)
+    assert places[1] < shown.index("leakage-audit") < places[2]
 
 
 @pytest.mark.parametrize("command", ["train", "eval", "leakage-audit", "plot", "sweep", "arms", "theory"])
