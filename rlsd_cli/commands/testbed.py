@@ -22,6 +22,10 @@ def gates(
     ] = None,
     questions: Annotated[int, typer.Option(min=20, help="Questions per base.")] = 400,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers here as well.")] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(help="Write BASE.json for `rlsd plot --gates` into this folder, such as results/gates."),
+    ] = None,
     page: Annotated[Path | None, typer.Option(help="Renew the tables between the marks of this page.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024)] = None,
 ) -> None:
@@ -39,6 +43,7 @@ def gates(
     from rlsd_cli.gates.base import gates as judged
     from rlsd_cli.gates.base import measure_base
     from rlsd_cli.gates.page import as_json, behaviour_table, gates_table, markdown, replaced
+    from rlsd_cli.gates.records import record
     from rlsd_cli.models.libraries import quiet_libraries
     from rlsd_cli.models.load import load_model, load_tokenizer
     from rlsd_cli.runs.directory import write_json, write_text
@@ -61,6 +66,9 @@ def gates(
         console.print(f"[bold]{name}[/bold]", highlight=False)
         console.print(behaviour_table(found[name].behaviour))
         console.print(gates_table(judged(found[name])))
+    if output_dir:
+        for name, measured in found.items():
+            write_json(output_dir / f"{name}.json", record(measured))
     if json_file:
         write_json(json_file, as_json(found))
     if page:

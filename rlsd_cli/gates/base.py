@@ -14,6 +14,8 @@ from rlsd_cli.gates.directions import Directions, directions
 from rlsd_cli.gates.floor import Floor, measure_floor
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 
+EVIDENCE = ("evidence_matters", "flipped_below")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -42,6 +44,7 @@ class Gate:
         value: As measured.
         without: What can't be judged where the gate is not met.
         at_most: Whether the bound is an upper one.
+        claims: Keys of the paper's claims (experiments/claims/) that can't be judged where the gate is not met.
     """
 
     text: str
@@ -49,6 +52,7 @@ class Gate:
     value: float
     without: str
     at_most: bool = False
+    claims: tuple[str, ...] = ()
 
     @property
     def met(self) -> bool:
@@ -94,24 +98,28 @@ def gates(measured: Measured) -> list[Gate]:
             0.25,
             share("answer", "right") - share("closed", "right"),
             "anything about distilling from an answer",
+            claims=EVIDENCE,
         ),
         Gate(
             "says a plausible wrong answer that it is given",
             0.5,
             share("wrong_answer", "followed"),
             "whether the content of an answer matters",
+            claims=(*EVIDENCE, "blame_at_the_error"),
         ),
         Gate(
             "follows a wrong solution",
             0.9,
             share("wrong_solution", "followed"),
             "whether the content of a solution matters",
+            claims=("kl_stagnates",),
         ),
         Gate(
             "mutual information as a share of OPSD's loss, r = solution",
             0.3,
             measured.floor.share,
             "the floor of OPSD's loss (Theorem 1)",
+            claims=("kl_stagnates",),
         ),
         Gate(
             "cosine with GRPO of credit on the deciding tokens, one batch",
@@ -119,5 +127,6 @@ def gates(measured: Measured) -> list[Gate]:
             measured.directions.deciding,
             "whether credit for tokens gains anything: use micro-credit",
             at_most=True,
+            claims=("rlsd_above", "rlsd_above_twice", *EVIDENCE),
         ),
     ]

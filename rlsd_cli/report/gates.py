@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from rlsd_cli.report.comparison import Comparison
 
 
+CITES = "open_book_cites"
+
+
 class Gate(Section):
     """One gate of a file ``gates/BASE.json``.
 
@@ -72,6 +75,12 @@ def read_gates(folder: Path, comparison: Comparison) -> dict[str, GatesFile]:
     """
     files = {base: gates_file(folder, base) for base in bases(comparison)}
     return {base: validated(GatesFile, read_object(path), str(path)) for base, path in files.items() if path.is_file()}
+
+
+def open_book_cites(comparison: Comparison) -> float | None:
+    """Return how often the base cites with the reference in its prompt, as its gates measured it; None if unknown."""
+    found = [each.measured[CITES] for each in comparison.gates.values() if CITES in each.measured]
+    return found[0] if found else None
 
 
 def failed(gates: Mapping[str, GatesFile]) -> dict[str, list[Gate]]:

@@ -226,3 +226,23 @@ def test_every_claim_states_its_numbers_and_no_control_is_missing():
         assert "{" not in claim.sentence
         assert claim.place
         assert claim.margin.source or claim.rule == "all_above"
+
+
+@pytest.mark.parametrize(("cites", "expected"), [(0.47, "not testable here"), (0.7, "seen"), (None, "seen")])
+def test_the_order_of_leakage_needs_a_habit_that_a_top_1_target_can_carry(tmp_path, cites, expected):
+    for support, rate in (("teacher_top1", 0.9), ("full", 0.6), ("student_top1", 0.3)):
+        for seed in range(3):
+            leak = rate + 0.01 * np.random.default_rng([seed, int(10 * rate)]).normal(size=60)
+            write_run(
+                tmp_path / f"{support}-{seed}",
+                "opsd",
+                seed,
+                label=support,
+                changes={"objective": {"support": support}},
+                metrics={"leakage/rate": leak},
+            )
+    runs = compare(find_runs([tmp_path]))
+    measured = {} if cites is None else {"open_book_cites": cites}
+    runs.gates = {"micro-base": GatesFile.model_validate({"gates": [], "measured": measured})}
+    ((_, finding),) = judged([CLAIMS["leakage_order"]], runs)
+    assert finding.verdict == expected

@@ -30,6 +30,7 @@ from rlsd_cli.report.figures.base import (
     single,
     smoothed_text,
 )
+from rlsd_cli.report.gates import open_book_cites
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import ARMS, COLUMN, ArmStyle, Dashes, inches, points, shade, styles
 from rlsd_cli.report.variants import opsd_supports
@@ -74,16 +75,6 @@ def fig1a(comparison: Comparison) -> Picture:
 
 
 SUPPORT_NAMES = {"full": "full", "teacher-top-1": "teacher's top-1", "student-top-1": "student's top-1"}
-CITES = "open_book_cites"  # the name under which gates keep it
-
-
-def open_book_cites(comparison: Comparison) -> float | None:
-    """Return how often the base cites with the reference in its prompt, as its gates measured it; None if unknown."""
-    for found in comparison.gates.values():
-        cites = found.measured.get(CITES)
-        if cites is not None:
-            return cites
-    return None
 
 
 def _supports(panel: Panel, comparison: Comparison, caption: str, frozen: bool = False) -> Picture:

@@ -11,6 +11,7 @@ from rlsd_cli.report.claims.registry import measure
 from rlsd_cli.report.claims.rules import Part
 from rlsd_cli.report.claims.select import chosen, setting
 from rlsd_cli.report.comparison import Comparison, Variant
+from rlsd_cli.report.gates import open_book_cites
 from rlsd_cli.report.measures import blocks, fifths, left_out_peak, matched, rollouts_per_fifth
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.variants import opsd_supports
@@ -56,6 +57,12 @@ def leakage_order(comparison: Comparison, claim: Claim) -> Measured:
     if lacking:
         raise Missing(f"there is no run of opsd with {' and '.join(lacking)}")
     means = {}
+    cites, least = open_book_cites(comparison), claim.options["cites"]
+    if cites is not None and cites < least:
+        raise NotTestable(
+            f"the open-book base cites with probability {cites:.2f}: below {least:g} a citation is never the first "
+            "choice, so a top-1 target can't carry it"
+        )
     for name, variant in found.items():
         if not variant.complete:
             raise Missing(unfinished(variant))
