@@ -15,6 +15,8 @@ from typing import Any
 
 from rlsd_cli.tasks.base import Task
 
+MATHEMATICS = ("math-verify", "latex2sympy2_extended", "sympy")  # what compares expressions
+
 
 def code(thing: Any) -> str:
     """Return the code of a function or module without comments, docstrings and layout.
@@ -79,10 +81,10 @@ def of_task(task: Task) -> str:
     """
     judge = reached(type(task).verify).values()
     if hasattr(task, "verifier"):
-        return digest_of([*judge, *verifiers()], ["math-verify"])
+        return digest_of([*judge, *verifiers()], MATHEMATICS)
     return digest_of(judge, ["reasoning-gym"] if task.name == "reasoning_gym" else [])
 
 
 def of_benchmark(judge: Callable[..., Any]) -> str:
     """Return the version of a benchmark's verdicts: its own module, the suite's verifiers and math-verify."""
-    return digest_of([inspect.getmodule(judge), *verifiers()], ["math-verify"])
+    return digest_of([inspect.getmodule(judge), *verifiers()], MATHEMATICS)

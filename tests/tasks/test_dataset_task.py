@@ -330,3 +330,33 @@ def test_mistyped_key_is_told_with_the_nearest_one(data, key):
 def test_task_name_and_data_go_together(task):
     with pytest.raises(UserError, match="go together"):
         configure.build([{"method": "grpo", "task": task}])
+
+
+def golds(task):
+    return sorted(task.train_example(0, n).answer for n in range(len(task.training)))
+
+
+def test_field_of_a_struct_is_a_column_by_its_dotted_name(tmp_path):
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"{n}+1?"}],
+            "reward_model": {"style": "rule", "ground_truth": str(n + 1)},
+        }
+        | {"extra_info": {"index": n, "tags": ["a", "b"]}}
+        for n in range(3)
+    ]
+    path = tmp_path / "verl.parquet"
+    datasets.Dataset.from_list(rows).to_parquet(path)
+    for settings in ({"columns": {"answer": "reward_model.ground_truth"}}, {"columns": {"answer": "reward_model"}}):
+        assert golds(task_of(str(path), **settings)) == ["1", "2", "3"]
+    verl = task_of(str(path), layout="verl")
+    assert {verl.train_example(0, n).id for n in range(3)} == {"0", "1", "2"}
+    with pytest.raises(UserError, match=r"groundtruth' .*did you mean 'reward_model.ground_truth'"):
+        task_of(str(path), columns={"answer": "reward_model.groundtruth"})
+    with pytest.raises(UserError, match=r"JSON object, in column 'extra_info'.*extra_info\.index"):
+        task_of(str(path), columns={"answer": "extra_info"})
+
+
+def test_worked_solutions_train_on_their_answer(jsonl):
+    rows = [{"prompt": "?", "answer": "1+1 = 2\n#### 2"}, {"prompt": "?", "answer": r"So \boxed{\frac{1}{2}}."}]
+    assert golds(task_of(jsonl(rows))) == ["2", r"\frac{1}{2}"]
