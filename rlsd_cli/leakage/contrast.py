@@ -65,7 +65,7 @@ def contrast(open_book: Iterable[str], closed_book: Iterable[str], first: Iterab
     for phrase, both in pooled.items():
         if counts[0][phrase] < LEAST:
             continue
-        prior, prior_total = PRIOR * both / mean, PRIOR * len(pooled)
+        prior, prior_total = PRIOR * both / mean, PRIOR * (len(pooled) + 1)  # one more: whatever else could be said
         odds = [
             log((count[phrase] + prior) / (total + prior_total - count[phrase] - prior))
             for count, total in zip(counts, totals, strict=True)

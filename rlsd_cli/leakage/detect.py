@@ -85,15 +85,12 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
     text = clean.text
     spans: list[tuple[int, int, int, int, int, int]] = []
     places = Places(text, _stems(ruleset))
-    for number, pack in enumerate(ruleset.packs):
-        if not speaks(places, pack):
-            continue
-        for rank, rule in enumerate(pack.rules):
-            for index, near in enumerate(rule.near):
-                spans += [
-                    (start, -end, number, rank, index, named)
-                    for start, named, end in matches(places, near, pack.joined)
-                ]
+    spoken = [speaks(places, pack) for pack in ruleset.packs]
+    for number, rank, index in places.groups:
+        pack = ruleset.packs[number]
+        if spoken[number]:
+            matched = matches(places, pack.rules[rank].near[index], pack.joined)
+            spans += [(start, -end, number, rank, index, named) for start, named, end in matched]
     if not spans:
         return []
     excused = excuses(prompt, ruleset)
@@ -143,7 +140,10 @@ def matches(places: Places, near: Near, joined: bool = False) -> list[tuple[int,
     """
     found = []
     text = places.text
-    for start in places.starts(near, joined):
+    starts = places.starts(near, joined)
+    if chars := near.initials:
+        starts = [start for start in starts if text[start] in chars]
+    for start in starts:
         match = near.pattern.match(text, start)
         if match is None:
             continue
@@ -227,7 +227,7 @@ def dismissal(text: str, start: int, end: int, rule: Rule, near: Near, pack: Pac
     """
     low, high = sentence(text, start, end, pack.joined)
     if not near.firm:
-        if found(pack.negated_before, text, low, start) or (
+        if somewhere(pack.negated_before, text, low, start) or (
             pack.negated_after and pack.negated_after.match(text, end, high)
         ):
             return "negation"
@@ -238,10 +238,10 @@ def dismissal(text: str, start: int, end: int, rule: Rule, near: Near, pack: Pac
         *((pattern, low, high) for pattern in (rule.ordinary, near.ordinary)),
         *((pattern, max(0, start - NEARBY), start) for pattern in (rule.introduced, near.introduced)),
     )
-    return "ordinary" if any(found(pattern, text, *part) for pattern, *part in ordinary) else ""
+    return "ordinary" if any(somewhere(pattern, text, *part) for pattern, *part in ordinary) else ""
 
 
-def found(pattern: re.Pattern[str] | None, text: str, low: int, high: int) -> bool:
+def somewhere(pattern: re.Pattern[str] | None, text: str, low: int, high: int) -> bool:
     """Tell whether there is a pattern and it matches somewhere in ``text[low:high]``."""
     return pattern is not None and pattern.search(text, low, high) is not None
 
@@ -253,7 +253,7 @@ def hedged(text: str, low: int, start: int, end: int, high: int, pack: Pack) -> 
     if pack.hedged_before is None:
         return False
     hedges = list(pack.hedged_before.finditer(text, low, end))
-    return bool(hedges) and not found(pack.hedge_ends, text, hedges[-1].end(), start)
+    return bool(hedges) and not somewhere(pack.hedge_ends, text, hedges[-1].end(), start)
 
 
 def sentence(text: str, start: int, end: int, joined: bool = False) -> tuple[int, int]:

@@ -120,13 +120,13 @@ def answer_first(completion: str, answer: str, prompt: str = "") -> tuple[int, i
     "It's $12." or "We will show that the sum equals 2500", with the derivation
     behind it. The arguments are those of `early_answer`.
     """
-    if not hidden(answer, prompt):
+    gold = plain(answer)
+    if not hidden(answer, prompt) or (gold.isalnum() and not value_pattern(gold).search(completion[:LEAD].lower())):
         return None
     text = normalise(completion[:HEAD])
-    if len(text) != len(completion[:HEAD]):
-        return None  # marks inside words: rare, and the span would be wrong
-    match = value_pattern(plain(answer)).search(text, 0, OPENING)
-    if match is None or _GOES_ON.match(text, match.end()):
+    match = value_pattern(gold).search(text, 0, OPENING)
+    # Marks inside words make the clean text shorter: rare, and the span would be wrong.
+    if match is None or len(text) != len(completion[:HEAD]) or _GOES_ON.match(text, match.end()):
         return None
     lead, rest = text[: match.start()], text[match.end() :]
     asserted = _ASSERTION.search(lead)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 LANGUAGES = ("en", "zh", "es", "de", "fr")  # those that have rules
-OPENING = 1500  # characters that are looked at
+OPENING = 400  # characters that are looked at
 NEEDED = 3  # frequent words before a language is named
 _WORD = re.compile(r"[^\W\d_]+")
 

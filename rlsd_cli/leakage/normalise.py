@@ -36,7 +36,7 @@ _BROKEN = re.compile(r"-[ \t]{0,4}\r?\n[ \t]{0,8}(?=[a-z])")  # a word broken at
 _STARS = re.compile(r"\*{1,3}")
 _WORD_TAG = re.compile(r"</?(?:b|i|u|em|strong|mark)>")
 _TAG = re.compile(r"</?(?:b|i|u|em|strong|mark|span|code|sub|sup)(?: [^<>]{0,80})?>")
-_CAMEL = ("Solution", "Answer", "Response", "Output", "Key", "Truth", "Label", "Trace")
+_CAMEL = ("Solution", "Answer", "Output", "Key", "Truth")
 
 
 @dataclass(frozen=True, slots=True)

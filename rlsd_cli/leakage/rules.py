@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.leakage.initials import initials
 
 # Clean text has runs of spaces where markup stood; a bound keeps every match short.
 _SPACE, _MAYBE_SPACE = "[ ]{1,24}", "[ ]{0,24}"
@@ -40,14 +41,14 @@ class Near:
     reach: int = REACH
 
     @cached_property
-    def stems(self) -> frozenset[str]:
-        """The first words of the anchors: a text without any of them need not be searched."""
-        return frozenset(stem(anchor) for anchor in self.anchors)
+    def initials(self) -> frozenset[str]:
+        """The characters that a match can begin with; empty: any."""
+        return initials(self.pattern)
 
-
-def stem(anchor: str) -> str:
-    """Return what an anchor asks of a single word of the text: its first word."""
-    return anchor.split(maxsplit=1)[0]
+    @cached_property
+    def anchor_set(self) -> frozenset[str]:
+        """The anchors, to be compared with those of a text."""
+        return frozenset(self.anchors)
 
 
 @dataclass(frozen=True)

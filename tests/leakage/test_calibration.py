@@ -66,13 +66,14 @@ def test_phrases_of_the_template_come_first():
     assert found[0].in_template
     assert "blue card" in found[0].text
     assert not contrast(closed, closed)
+    assert not contrast(["yes"] * 5, ["yes"] * 5)  # nothing else is ever said
 
 
 def test_the_log_odds_are_those_of_the_formula():
-    # By hand, two phrases only: y = (4, 1), other phrase (1, 4); pooled 5 each, so each prior is 1 and the sum 2.
+    # By hand, two phrases only: y = (4, 1), other phrase (1, 4); pooled 5 each, so each prior is 1 and the sum 3.
     opened, closed = ["red"] * 4 + ["blue"], ["red"] + ["blue"] * 4
     found = next(iter(contrast(opened, closed, ["red"])))
-    delta = np.log(5 / (5 + 2 - 4 - 1)) - np.log(2 / (5 + 2 - 1 - 1))
+    delta = np.log(5 / (5 + 3 - 4 - 1)) - np.log(2 / (5 + 3 - 1 - 1))
     sigma = np.sqrt(1 / 5 + 1 / 2)
     assert found.text == "red"
     assert found.z == pytest.approx(delta / sigma)

@@ -4,16 +4,20 @@ import random
 import re
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rlsd_cli.leakage.detect import examine, find_mentions, leaks
+from rlsd_cli.leakage.initials import initials
 from rlsd_cli.leakage.normalise import cleaned, normalise
 from rlsd_cli.leakage.places import Places, Stems
 from rlsd_cli.leakage.rules import REACH, Near, compile_pattern, load_rules
+from rlsd_cli.leakage.score import read_passages
 
+LABELLED = Path(__file__).parent / "labelled"
 CITATION = "7 + 9 = 16 ; the reference says 16 * 3 = 16 ; answer 16"
 
 
@@ -230,3 +234,27 @@ def test_time_grows_no_faster_than_the_text():
     seconds(100)
     small, large = min(seconds(1000) for _ in range(3)), seconds(10_000)
     assert large < 40 * small  # 10 for a linear detector; 100 for a quadratic one
+
+
+@pytest.mark.parametrize(
+    ("pattern", "chars"),
+    [
+        (r"(?:the|an?) key", "ta"),
+        (r"(?<![\w-])(?:the )?reference", "tr"),
+        (r"x?y|[bc]d", "xybc"),
+        (r"\w+ key", ""),
+        (r"(?:x)?", ""),
+    ],
+)
+def test_only_words_with_the_first_letter_of_a_pattern_are_tried(pattern, chars):
+    assert initials(re.compile(pattern)) == frozenset(chars)
+
+
+def test_every_pattern_matches_only_where_its_initials_say():
+    texts = [p["completion"] for path in sorted(LABELLED.glob("*.jsonl")) for p in read_passages(path)]
+    nears = [near for pack in load_rules().packs for rule in pack.rules for near in rule.near if near.initials]
+    assert len(nears) > 50
+    for near in nears:
+        for text in map(normalise, texts[::7]):
+            for match in near.pattern.finditer(text):
+                assert text[match.start()] in near.initials
