@@ -83,6 +83,7 @@ SEEN = {
     "sibling:right": "right sibling",
     "sibling:wrong": "wrong sibling",
     "other": "another question's",
+    "wrong": "wrong reference",
 }
 
 

@@ -64,3 +64,21 @@ def test_every_arm_says_where_it_is_described(method):
     assert f"\n## {section}\n" in (ROOT / page).read_text()
     assert arm.summary
     assert arm.name == method
+
+
+@pytest.mark.parametrize(
+    ("method", "teacher", "reference"),
+    [
+        ("sft", "–", "solution"),
+        ("grpo", "–", "–"),
+        ("opd", "larger model", "–"),
+        ("sdpo", "ema", "right sibling"),
+        ("rlsd", "ema", "answer"),
+        ("cepo", "ema", "answer, wrong reference"),
+        ("rlcsd", "ema", "right sibling, wrong sibling"),
+        ("sdpg", "ema, frozen", "answer, –"),
+    ],
+)
+def test_the_teacher_and_what_it_sees_in_words(method, teacher, reference):
+    words = load_arm(method).teacher_and_reference({"source": "ema", "reference": "answer"})
+    assert words == (teacher, reference)
