@@ -53,7 +53,8 @@ def test_the_worked_example_is_trained_audited_and_drawn_in_its_own_colour(mylab
     assert {"right/present", "wrong/present"} <= set(RunDir(run).metrics()[0])
     rlsd("leakage-audit", run)
     assert (run / "leakage" / "report.json").is_file()
-    rlsd("plot", run, tmp_path / "runs" / "micro" / "grpo" / "seed-0", "--output-dir", tmp_path / "figures")
+    grpo = tmp_path / "runs" / "micro" / "grpo" / "seed-0"
+    rlsd("plot", run, grpo, "--format", "svg", "--output-dir", tmp_path / "figures")
     pictures = [path.read_text() for path in (tmp_path / "figures").rglob("*.svg")]
     assert any("#117733" in picture.upper() for picture in pictures), "its own colour"
     assert not any("#DDCC77" in picture.upper() for picture in pictures), "the control: nobody's"
