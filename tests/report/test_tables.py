@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from scipy.stats import t as t_dist
 from synthetic_runs import write_run
 
 from rlsd_cli.report.comparison import compare
@@ -14,6 +15,7 @@ from rlsd_cli.report.reported import paper, reported_figure1b, reported_table2
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.table import Cell, Table
 from rlsd_cli.report.tables.paradigms import table1
+from rlsd_cli.report.tables.power import power, seeds_for_equality, seeds_needed
 from rlsd_cli.report.tables.properties import cell, table3
 from rlsd_cli.report.tables.summary import summary
 from rlsd_cli.statistics import Interval
@@ -103,13 +105,18 @@ def test_summary_names_unfinished_and_single_runs(tmp_path):
     assert any("One seed" in note for note in table.notes)
 
 
-def test_table_1_sets_the_papers_words_beside_our_leakage(comparison):
-    rows = dict(table1(comparison).rows)
-    assert [cell.text for cell in rows["OPSD (n=3)"][:4]] == ["on-policy", "rich", "teacher", "severe"]
-    assert rows["OPSD (n=3)"][4].value > 0.8
-    assert rows["RLSD (n=3)"][4].value == 0.0
-    assert [cell.shown() for cell in rows["GRPO+OPSD (n=3)"][:4]] == ["–"] * 4
-    assert rows["SFT (n=3)"][4].shown() == "0.000 [0.000, 0.000] (probes)"  # it samples nothing else
+def test_table_1_sets_the_papers_words_beside_what_was_measured(comparison):
+    table = table1(comparison)
+    rows = {name: dict(zip(table.columns, cells, strict=True)) for name, cells in table.rows}
+    opsd, words = rows["OPSD (n=3)"], ("Data", "Signal", "Direction from", "Efficiency, paper", "Leakage, paper")
+    assert [opsd[name].text for name in words] == ["on-policy", "rich", "teacher", "high", "severe"]
+    assert opsd["Leakage, measured"].value > 0.8
+    assert opsd["Passes: trained + teacher's"].text == "1 + 1"
+    assert opsd["s/step ÷ GRPO"].value == pytest.approx(1.2, abs=0.05)
+    assert rows["GRPO (n=3)"]["Passes: trained + teacher's"].text == "1 + 0"
+    assert rows["RLSD (n=3)"]["Leakage, measured"].value == 0.0
+    assert [rows["GRPO+OPSD (n=3)"][name].shown() for name in words] == ["–"] * 5
+    assert rows["SFT (n=3)"]["Leakage, measured"].shown() == "0.000 [0.000, 0.000] (probes)"  # it samples nothing else
 
 
 def test_table_1_without_leakage_is_missing(tmp_path):
@@ -178,3 +185,29 @@ def test_the_bars_of_figure_1b_are_table_2_rounded():
 def test_every_part_of_the_papers_numbers_names_its_source():
     for name, part in paper().items():
         assert name == "paper" or part["source"]
+
+
+def test_seeds_needed_are_those_of_the_t_test():
+    # Cohen's d = 1 at power 0.8 and 5 %, paired: 10 (Cohen 1988, table 2.4.1 for one sample; G*Power gives 10).
+    assert seeds_needed(1.0, 1.0) == 10
+    assert seeds_needed(1.0, 0.5) == 34  # G*Power: 34
+    assert seeds_needed(1.0, 1.0) < seeds_needed(2.0, 1.0)
+
+
+def test_seeds_for_equality_keep_their_power_in_simulation():
+    n = seeds_for_equality(0.0255, 0.02)
+    rng, trials = np.random.default_rng(0), 4000
+    values = 0.0255 * rng.normal(size=(trials, n))
+    half = t_dist.ppf(0.975, n - 1) * values.std(axis=1, ddof=1) / np.sqrt(n)
+    equal = np.mean(np.abs(values.mean(axis=1)) + half < 0.02)
+    assert 0.75 < equal < 0.85  # 0.8, to within the approximation and ±0.013 of the simulation
+
+
+def test_the_power_table_has_a_row_per_arm_with_its_own_spread(comparison):
+    table = power(comparison)
+    rows = dict(table.rows)
+    assert "GRPO (n=3)" not in rows
+    spread = rows["RLSD (n=3)"][0]
+    assert spread.text == "(accuracy)"
+    column = next(i for i, name in enumerate(table.columns) if "(paper)" in name)
+    assert rows["RLSD (n=3)"][column].text == str(seeds_needed(spread.value, 0.0232))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from rlsd_cli.config.recipe import is_base, parse
 from rlsd_cli.report.claims.measures.course import reward_and_peak
 from rlsd_cli.report.comparison import Comparison, Variant, settings
 from rlsd_cli.report.figures.base import Picture, legend
@@ -18,7 +18,7 @@ from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import PAGE, ArmStyle, inches, logarithmic, styles
 
 RATE = "train.learning_rate"
-CITING = re.compile(r"citing=([0-9.]+)")
+PATH = "model.path"
 NEEDED = 2  # values of the setting
 
 
@@ -29,9 +29,9 @@ def learning_rate(variant: Variant) -> float | None:
 
 
 def citing(variant: Variant) -> float | None:
-    """Return how often the base's open-book texts cite, as the dial in its name says; None for a base without it."""
-    found = CITING.search(str(variant.option("model.path", "")))
-    return float(found.group(1)) if found else None
+    """Return how often a step of the base's open-book texts cites, its dial; None for another model."""
+    base = str(variant.option(PATH, ""))
+    return parse(base).citing if is_base(base) else None
 
 
 def groups(
@@ -49,6 +49,8 @@ def groups(
         value = of(variant)
         if value is not None:
             rest = {key: each for key, each in settings(variant.runs[0].config).items() if key not in keys}
+            if PATH in keys:  # of the base's dials this one alone
+                rest[PATH] = parse(str(variant.option(PATH))).model_dump(exclude={"citing"})
             found[repr((variant.method, sorted(rest.items(), key=str)))].append((value, variant))
     ordered = [sorted(members, key=lambda each: each[0]) for members in found.values()]
     return [members for members in ordered if len({value for value, _ in members}) >= NEEDED]
@@ -77,16 +79,18 @@ def dose(comparison: Comparison) -> Picture:
     Raises:
         Missing: No variant was trained on two bases that differ in it.
     """
-    found = groups(comparison, citing, ("model.path",))
+    found = groups(comparison, citing, (PATH,))
     if not found:
         raise Missing("no arm was trained on two bases that cite at different rates (micro-base:citing=0.5 and so on)")
-    picture = _maps(found, "Open-book texts that cite", log=False)
+    picture = _maps(found, "P(a step cites), open book", log=False)
+    steps = found[0][0][1].option("task.operations", 1)
     picture.caption = (
-        "Dose and response: what each variant comes to leak, and its reward, as a function of how often the open-book "
-        f"texts of its base cite their reference; dotted: as often as the base. {_seeds(found)}"
+        "Dose and response: what each variant comes to leak, and its reward, as a function of p, how often a step of "
+        f"its base's open-book texts cites; dotted: texts of {steps} steps that cite at all, 1 − (1 − p)^{steps}. "
+        f"{_seeds(found)}"
     )
-    axes = picture.figure.axes[2]
-    axes.plot([0, 1], [0, 1], color="#666666", linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+    axes, dial = picture.figure.axes[2], np.linspace(0, max(value for each in found for value, _ in each), 50)
+    axes.plot(dial, 1 - (1 - dial) ** steps, color="#666666", linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
     return picture
 
 
