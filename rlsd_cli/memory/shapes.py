@@ -135,7 +135,7 @@ def configuration_of(path: str) -> Any:
     try:
         return AutoConfig.from_pretrained(str(directory), trust_remote_code=False)
     except Exception as error:  # the libraries raise a dozen kinds for a damaged file
-        raise UserError(f"{directory / 'config.json'} can't be read as a model's configuration: mend it.") from error
+        raise UserError(f"{directory / 'config.json'} can't be read as a model's configuration: fix it.") from error
 
 
 def shape_of(path: str) -> Shape:

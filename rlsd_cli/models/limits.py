@@ -59,5 +59,5 @@ def check_rewards(rewards: Sequence[Any], prompt_ids: Sequence[str]) -> None:
         if not isinstance(reward, int | float) or not math.isfinite(reward):
             raise UserError(
                 f"the reward of a completion of question '{name}' is {reward}, which is no finite number: "
-                "mend the task's reward."
+                "fix the task's reward."
             )
