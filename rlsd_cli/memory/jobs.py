@@ -50,7 +50,7 @@ def job_of(
     Raises:
         UserError: The batch can't be shared out over the GPUs.
     """
-    from rlsd_cli.training.distributed import share_of_batch, share_of_prompts
+    from rlsd_cli.config.shares import share_of_batch, share_of_prompts
 
     train, rollout = config.train, config.rollout
     samples = arm.data == "on-policy"

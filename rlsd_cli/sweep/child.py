@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import threading
@@ -56,10 +57,8 @@ def run(command: tuple[str, ...], log: str) -> None:
     os.setpgrp()  # Ctrl-C goes to the sweep, which asks its runs to leave, once
     threading.Thread(target=leave_with_parent, daemon=True).start()
     sys.argv = list(command)
-    from rlsd_cli.cli import main
-
     try:
-        main()
+        runpy.run_module("rlsd_cli", run_name="__main__")
     finally:
         atexit._run_exitfuncs()  # multiprocessing leaves them out, and services such as wandb send their rest then
 

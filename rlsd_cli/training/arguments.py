@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from rlsd_cli.config.run import RolloutConfig
+from rlsd_cli.config.shares import share_of_batch
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.distributed import PATIENCE, share_of_batch, world_size
+from rlsd_cli.training.distributed import PATIENCE, world_size
 
 
 def shared_arguments(context: RunContext) -> dict[str, Any]:

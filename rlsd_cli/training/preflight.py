@@ -8,11 +8,12 @@ from pathlib import Path
 
 from rlsd_cli.arms import Arm
 from rlsd_cli.config.run import RunConfig
+from rlsd_cli.config.shares import share_of_batch, share_of_prompts
 from rlsd_cli.errors import UserError
 from rlsd_cli.memory.jobs import memory_warning
 from rlsd_cli.memory.shapes import configuration_of
 from rlsd_cli.models.load import resolve
-from rlsd_cli.training.distributed import share_of_batch, share_of_prompts, world_size
+from rlsd_cli.training.distributed import world_size
 
 LEAST_HEAD = 32  # of vLLM's kernels for CPUs (0.31)
 

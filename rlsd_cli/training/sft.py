@@ -7,11 +7,12 @@ from typing import Any
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
+from rlsd_cli.config.shares import share_of_prompts
 from rlsd_cli.models.limits import check_context
 from rlsd_cli.models.processors import takes_images
 from rlsd_cli.training.arguments import shared_arguments
 from rlsd_cli.training.context import RunContext
-from rlsd_cli.training.distributed import share_of_prompts, world_size
+from rlsd_cli.training.distributed import world_size
 
 
 def solution_of(row: dict[str, Any]) -> dict[str, Any]:

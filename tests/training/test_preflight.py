@@ -17,12 +17,12 @@ from trl import GRPOConfig
 
 from rlsd_cli.arms import load_arm
 from rlsd_cli.config.run import ModelConfig, RolloutConfig, TrainConfig
+from rlsd_cli.config.shares import share_of_batch, share_of_prompts
 from rlsd_cli.errors import UserError
 from rlsd_cli.models.load import load_model
 from rlsd_cli.runs.checkpoints import is_complete
 from rlsd_cli.training import checkpointing, preflight
 from rlsd_cli.training.arguments import vllm_arguments
-from rlsd_cli.training.distributed import share_of_batch, share_of_prompts
 from rlsd_cli.training.run import train
 
 PRESETS = Path(__file__).parents[2] / "experiments" / "accelerate"
