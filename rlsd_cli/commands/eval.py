@@ -43,7 +43,8 @@ def chosen_run(
         return RunDir.open(run_dir).path
     if run_dir is not None or output_dir is None:
         raise UserError("--model takes --output-dir and no run directory.")
-    from rlsd_cli.config.layers import merge, parse_assignment, read_yaml, validated
+    from rlsd_cli.config.assignments import parse_assignment
+    from rlsd_cli.config.layers import merge, read_yaml, validated
     from rlsd_cli.config.run import TaskConfig
     from rlsd_cli.evaluation.run import base_run
 

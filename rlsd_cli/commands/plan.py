@@ -10,6 +10,7 @@ import typer
 
 from rlsd_cli.arms import configure
 from rlsd_cli.config import layers
+from rlsd_cli.config.assignments import parse_assignment
 
 if TYPE_CHECKING:
     from rlsd_cli.memory.memory import Job
@@ -64,7 +65,7 @@ def plan(
         layer = layers.read_yaml(config)
     elif preset is not None:
         layer = configure.preset_layer(preset, method)
-    sets = [layers.parse_assignment(text) for text in assignments or []]
+    sets = [parse_assignment(text) for text in assignments or []]
     if layer.get("task", {}).get("name") == "dataset":  # which questions they are matters to no plan
         layer = layers.merge({"task": {"data": {"path": "questions"}}}, layer)
     told = {"method": method, "model": {"path": model}}

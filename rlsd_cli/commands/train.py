@@ -9,6 +9,7 @@ import typer
 
 from rlsd_cli.arms import configure
 from rlsd_cli.config import layers
+from rlsd_cli.config.assignments import parse_assignment
 
 WHAT, OUTPUT = "What to run", "Output"
 
@@ -60,7 +61,7 @@ def train(
     else:
         chosen = method or "rlsd"
         layer, source = configure.preset_layer(preset, chosen), f"preset '{preset}'"
-    sets = [layers.parse_assignment(text) for text in assignments or []]
+    sets = [parse_assignment(text) for text in assignments or []]
     resolved = configure.build([layer, flags, *sets], source if not sets else f"{source} with --set")
     path = output_dir or Path("runs") / (config.stem if config else preset) / resolved.name / f"seed-{resolved.seed}"
     with TrainProgress(resolved, path, quiet=quiet or rank() > 0) as progress:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from rlsd_cli.errors import UserError
 from rlsd_cli.records.columnar import check_columns
 from rlsd_cli.records.errors import Damage
-from rlsd_cli.records.kinds import KINDS, files_in, kind_of, refuse_url
+from rlsd_cli.records.folders import files_in
+from rlsd_cli.records.kinds import KINDS, kind_of, refuse_url
 from rlsd_cli.records.table import Joined, Spooled, Table
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from rlsd_cli import cli
 from rlsd_cli.arms import configure
 from rlsd_cli.commands.progress import TrainProgress
 from rlsd_cli.config import layers
+from rlsd_cli.config.assignments import parse_assignment
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs.checkpoints import MARKER, checkpoint_files, digests
 from rlsd_cli.runs.directory import RunDir, append_line, write_text
@@ -101,7 +102,7 @@ def test_yaml_makes_no_objects(tmp_path):
     with pytest.raises(UserError):
         RunDir(tmp_path).config()
     with pytest.raises(UserError):
-        layers.parse_assignment(f"label=!!python/object/apply:os.mkdir ['{harm}']")
+        parse_assignment(f"label=!!python/object/apply:os.mkdir ['{harm}']")
     assert not harm.exists()
 
 

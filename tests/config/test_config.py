@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rlsd_cli.arms import ARMS, configure, load_arm
 from rlsd_cli.config import layers
+from rlsd_cli.config.assignments import parse_assignment
 from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
 
@@ -32,15 +33,14 @@ def test_a_dumped_configuration_builds_itself_again(method):
 
 @pytest.mark.parametrize("method", ARMS)
 def test_each_arm_has_a_testbed_preset(method):
-    layer = layers.read_yaml(configure.preset_file("micro", method))
-    assert configure.build([layer]).method == method
+    layer = configure.preset_layer("micro", method)  # of its own, or that of the arm that it is like
+    assert configure.build([layer, {"method": method}]).method == method
 
 
 def test_a_number_that_yaml_reads_as_text_is_still_a_number():
     # PyYAML reads 1e-6 (no dot) as a string.
     assert (
-        configure.build([{"method": "grpo"}, layers.parse_assignment("train.learning_rate=1e-6")]).train.learning_rate
-        == 1e-6
+        configure.build([{"method": "grpo"}, parse_assignment("train.learning_rate=1e-6")]).train.learning_rate == 1e-6
     )
 
 
@@ -73,7 +73,7 @@ def test_a_mistake_gets_one_sentence_with_the_way_out(layer, words):
 @pytest.mark.parametrize("text", ["", "=", "train.steps", "train..steps=1", ".=1", "a b=1", "x=[1", "x={"])
 def test_a_bad_assignment_is_refused(text):
     with pytest.raises(UserError, match="--set"):
-        layers.parse_assignment(text)
+        parse_assignment(text)
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "a: [", "\x00", "!!python/object/apply:os.system ['true']"])

@@ -4,7 +4,8 @@ import pytest
 
 from rlsd_cli.arms.configure import build
 from rlsd_cli.config import layers
-from rlsd_cli.config.layers import parse_assignment, read_yaml
+from rlsd_cli.config.assignments import parse_assignment
+from rlsd_cli.config.layers import read_yaml
 from rlsd_cli.errors import UserError
 
 

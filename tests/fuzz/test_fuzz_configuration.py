@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rlsd_cli.arms import ARMS, configure
 from rlsd_cli.config import layers
+from rlsd_cli.config.assignments import parse_assignment
 from rlsd_cli.config.run import RunConfig, dump
 from rlsd_cli.sweep.plan import plan, read_sweep
 from rlsd_cli.sweep.shell import shell_line
@@ -65,7 +66,7 @@ assignments = st.one_of(
 
 def test_any_assignment():
     def check(texts):
-        configure.build([{"method": "rlsd"}, *map(layers.parse_assignment, texts)])
+        configure.build([{"method": "rlsd"}, *map(parse_assignment, texts)])
 
     fuzz("--set", 0.14, st.lists(assignments, min_size=1, max_size=3), check)
 

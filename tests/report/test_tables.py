@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import t as t_dist
 from synthetic_runs import write_run
 
+from rlsd_cli.report.claims.properties import MEASURED
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.properties import MEASURED
 from rlsd_cli.report.reported import paper, reported_figure1b, reported_table2
 from rlsd_cli.report.runs import find_runs
 from rlsd_cli.report.table import Cell, Table

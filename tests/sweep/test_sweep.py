@@ -14,6 +14,7 @@ import yaml
 from rlsd_cli import __version__
 from rlsd_cli.arms import configure
 from rlsd_cli.config import layers
+from rlsd_cli.config.assignments import parse_assignment
 from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.run import base_run
@@ -61,7 +62,7 @@ def test_a_grid_is_a_variant_for_each_combination_and_seeds_can_be_a_variants_ow
 def test_the_printed_command_builds_the_planned_configuration():
     run = plan(read_sweep(ROOT / "experiments/micro/paper.yaml"))[-1]
     words = list(run.train)
-    sets = [layers.parse_assignment(words[i + 1]) for i, word in enumerate(words) if word == "--set"]
+    sets = [parse_assignment(words[i + 1]) for i, word in enumerate(words) if word == "--set"]
     flags = {"method": words[words.index("--method") + 1], "seed": int(words[words.index("--seed") + 1])}
     preset = layers.read_yaml(configure.preset_file("micro", flags["method"]))
     assert configure.build([preset, flags, *sets]) == run.config

@@ -9,7 +9,8 @@ from __future__ import annotations
 from rlsd_cli.report.claims.base import Claim, Finding, Margin, Measured, NotTestable
 from rlsd_cli.report.claims.estimates import Estimate, from_interval, over_seeds
 from rlsd_cli.report.claims.judge import Page, examine
-from rlsd_cli.report.claims.registry import Claims, claim, measure, paper_claims, read_claims
+from rlsd_cli.report.claims.papers import paper_claims, read_claims
+from rlsd_cli.report.claims.registry import Claims, claim, measure
 from rlsd_cli.report.claims.rules import Part
 
 __all__ = [

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from rlsd_cli.report.claims.base import Claim, Finding, Measured, NotTestable
 from rlsd_cli.report.claims.estimates import LEVEL
-from rlsd_cli.report.claims.registry import ADDED, Claims, claims_of_arm, paper_claims
+from rlsd_cli.report.claims.papers import claims_of_arm, paper_claims
+from rlsd_cli.report.claims.registry import ADDED, Claims
 from rlsd_cli.report.claims.rules import NOT_TESTABLE, NOT_TESTED, RULES, SEEN, UNDECIDED, Verdict
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.gates import Gate, failed

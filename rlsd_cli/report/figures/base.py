@@ -11,7 +11,7 @@ import numpy as np
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.curves import Curve, curve
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import ARMS, COLUMN, ArmStyle, in_order, inches, styles
+from rlsd_cli.report.style import ARMS, ArmStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,57 +209,3 @@ def band_text(variants: Iterable[Variant]) -> str:
 def smoothed_text(window: int) -> str:
     """Say how many steps are averaged."""
     return f"Running means of {window} steps." if window > 1 else ""
-
-
-def single(
-    panel: Panel,
-    variants: Iterable[Variant],
-    caption: str,
-    looks: dict[str, ArmStyle] | None = None,
-    against: Sequence[str] = (),
-) -> Picture:
-    """Return a one-column picture of one metric, in the variants' own styles unless ``looks`` says otherwise.
-
-    Arms that lie upon GRPO get a second panel below: their difference from it, seed by seed, with the margin of the
-    claim about it.
-
-    Args:
-        panel: The metric.
-        variants: Whose.
-        caption: First sentence.
-        looks: Styles by label.
-        against: Labels of arms whose difference from GRPO is drawn in any case.
-
-    Raises:
-        Missing: None of the variants has it.
-    """
-    import matplotlib.pyplot as plt
-
-    from rlsd_cli.report.figures.paired import draw_differences, upon_baseline
-
-    chosen = in_order(variants)
-    if not chosen:
-        raise Missing("there is no such run")
-    styled_as = looks or styles(chosen)
-    pairs = upon_baseline(panel, chosen, against)
-    rows = 2 if pairs else 1
-    figure, grid = plt.subplots(
-        rows,
-        1,
-        figsize=inches(COLUMN, 2.4 if rows == 1 else 3.5),
-        sharex=True,
-        squeeze=False,
-        height_ratios=[1.0] if rows == 1 else [1.7, 1.0],
-    )
-    axes = grid[0][0]
-    try:
-        drawn = draw_panel(axes, panel, chosen, styled_as)
-    except Missing:
-        plt.close(figure)
-        raise
-    words = [caption, seeds_text(chosen), band_text(chosen), smoothed_text(drawn.window)]
-    if pairs:
-        axes.set_xlabel("")
-        words.append(draw_differences(grid[1][0], panel, pairs, styled_as))
-    legend(figure, [axes])
-    return Picture(figure, " ".join(word for word in words if word), drawn.missing)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlsd_cli.report.claims.registry import paper_claims
+from rlsd_cli.report.claims.papers import paper_claims
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.curves import SMOOTHED_FROM, WINDOW, running_mean, seed_matrix
 from rlsd_cli.report.figures.base import BAND_FROM, ENTROPY, Panel

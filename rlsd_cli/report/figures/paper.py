@@ -27,9 +27,9 @@ from rlsd_cli.report.figures.base import (
     frame,
     legend,
     seeds_text,
-    single,
     smoothed_text,
 )
+from rlsd_cli.report.figures.single import single
 from rlsd_cli.report.gates import open_book_cites
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import ARMS, COLUMN, ArmStyle, Dashes, inches, points, shade, styles

@@ -20,10 +20,10 @@ from rlsd_cli.report.figures.base import (
     draw_panel,
     legend,
     seeds_text,
-    single,
     smoothed_text,
 )
 from rlsd_cli.report.figures.paired import draw_differences, upon_baseline
+from rlsd_cli.report.figures.single import single
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import PAGE, ArmStyle, in_order, inches, styles
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rlsd_cli.report.accuracy import difference
-from rlsd_cli.report.claims.registry import paper_claims
+from rlsd_cli.report.claims.papers import paper_claims
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.measures import fifths, matched

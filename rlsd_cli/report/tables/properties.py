@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rlsd_cli.report.claims.registry import paper_claims
+from rlsd_cli.report.claims.papers import paper_claims
+from rlsd_cli.report.claims.properties import MEASURED, Property
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.properties import MEASURED, Property
 from rlsd_cli.report.reported import properties
 from rlsd_cli.report.style import in_order, styles
 from rlsd_cli.report.table import Cell, Table

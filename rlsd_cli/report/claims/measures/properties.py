@@ -16,7 +16,7 @@ PROPERTIES = ("stability", "improvement", "leakage_free")
 @measure
 def table_row(comparison: Comparison, claim: Claim) -> Measured:
     """Measure each cell of a row as its distance from the threshold, on the paper's side of it."""
-    from rlsd_cli.report.properties import MEASURED
+    from rlsd_cli.report.claims.properties import MEASURED
 
     variant = chosen(comparison, claim.arms[0])
     marks = properties()[claim.options["row"]]

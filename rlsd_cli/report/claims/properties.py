@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rlsd_cli.report.claims.estimates import Estimate, over_seeds
-from rlsd_cli.report.claims.registry import paper_claims
+from rlsd_cli.report.claims.registry import thresholds
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.measures import blocks, fifths, left_out_peak, rollouts_per_fifth
 from rlsd_cli.report.missing import Missing
@@ -42,7 +42,7 @@ def stability(variant: Variant) -> Property:
         best, _ = left_out_peak(sign * values)
         gained, lost = best - sign * values[:, 0], best - sign * values[:, -1]
         told = f"{name} gained {signed(over_seeds(gained).interval())}, gave back {signed(over_seeds(lost).interval())}"
-        return Property(over_seeds(paper_claims().thresholds["given_back"] * gained - lost), told)
+        return Property(over_seeds(thresholds()["given_back"] * gained - lost), told)
     raise Missing(f"{variant.label} logs neither a divergence nor a reward often enough")
 
 
@@ -54,7 +54,7 @@ def improvement(variant: Variant) -> Property:
     """
     _, values = fifths(variant, "reward")
     change = over_seeds(values[:, -1] - values[:, 2])
-    return Property(change.minus(paper_claims().thresholds["change"]), signed(change.interval()))
+    return Property(change.minus(thresholds()["change"]), signed(change.interval()))
 
 
 def leakage_free(variant: Variant) -> Property:
@@ -67,7 +67,7 @@ def leakage_free(variant: Variant) -> Property:
     rate = over_seeds(values[:, -1], trials=len(seeds) * rollouts_per_fifth(variant))
     shown = rate.interval().within(0.0, 1.0)
     ends = f" [{shown.low:.3f}, {shown.high:.3f}]" if shown.known else ""
-    return Property(rate.minus(paper_claims().thresholds["leak_free"]).negative(), f"{rate.mean:.3f}{ends}")
+    return Property(rate.minus(thresholds()["leak_free"]).negative(), f"{rate.mean:.3f}{ends}")
 
 
 MEASURED: dict[str, Callable[[Variant], Property]] = {
