@@ -102,7 +102,9 @@ def test_yaml_makes_no_objects(tmp_path):
     with pytest.raises(UserError):
         RunDir(tmp_path).config()
     with pytest.raises(UserError):
-        parse_assignment(f"label=!!python/object/apply:os.mkdir ['{harm}']")
+        parse_assignment(f"train.steps=!!python/object/apply:os.mkdir ['{harm}']")
+    # Where a text is wanted, the words stay words.
+    assert parse_assignment(f"label=!!python/object/apply:os.mkdir ['{harm}']")["label"].startswith("!!python")
     assert not harm.exists()
 
 

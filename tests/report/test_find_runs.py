@@ -25,10 +25,10 @@ def test_links_are_not_followed(tmp_path):
         find_runs([tmp_path / "runs"])
 
 
-@pytest.mark.parametrize("name", ["absent", "file"])
-def test_a_path_that_is_no_directory_is_refused(tmp_path, name):
+@pytest.mark.parametrize(("name", "told"), [("absent", "does not exist"), ("file", "is a file: give a directory")])
+def test_a_path_that_is_no_directory_is_refused(tmp_path, name, told):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match=told):
         find_runs([tmp_path / name])
 
 

@@ -306,9 +306,9 @@ def test_subsets_of_a_hub_layout_are_asked_for_and_chosen(tmp_path):
     assert len(task_of(str(tmp_path), subset="hard").training) == 5
 
 
-def test_configuration_of_other_tasks_is_written_as_before():
+def test_configuration_of_other_tasks_holds_no_section_of_a_data_set():
     dumped = yaml.safe_load(dump(configure.build([{"method": "grpo"}])))
-    assert dumped["task"] == {"name": "arithmetic", "operations": 4}
+    assert dumped["task"] == {"name": "arithmetic", "operations": 4, "words": 1, "word_choices": 8}
 
 
 def test_data_configuration_survives_being_written_and_read():

@@ -246,6 +246,7 @@ def test_a_directory_with_a_task_takes_benchmarks_too_but_of_its_own_model_only(
     from rlsd_cli.config.run import TaskConfig
 
     made = evaluation.base_run(tmp_path / "base", "micro-base", TaskConfig())
+    made.eval_dir.mkdir()  # something was evaluated: an empty directory is made anew
     assert evaluation.base_run(made.path, "micro-base", None).config()["task"]["name"] == "arithmetic"
     with pytest.raises(UserError, match="another model"):
         evaluation.base_run(made.path, "micro-teacher", None)
