@@ -140,8 +140,9 @@ class VllmEngine:
     def _text(self, output: Any) -> str:
         """Return a completion's text as the other engine decodes it: vLLM's own may begin with one space more."""
         if self.processing is None:
-            return output.text
-        return text_tokenizer(self.processing).decode(output.token_ids, skip_special_tokens=True)
+            return str(output.text)
+        decoded = text_tokenizer(self.processing).decode(output.token_ids, skip_special_tokens=True)
+        return str(decoded if decoded.strip() == output.text.strip() else output.text)
 
 
 def most_images(prompts: Sequence[Any]) -> int:

@@ -33,15 +33,15 @@ NAME = re.compile(
 )
 # Where words may begin: behind a digit, a bracket or a sign that ends a value.
 EDGE = re.compile(r"(?<=[\d})\]|!%])\s*(?=[A-Za-zµΩ$€£¥₹¢⟦元])|(?<=[A-Za-z])\s+(?=⟦)|(?<=[\d}%])\s+(?=/)")
-WORD = r"(?:⟦[^⟧]*⟧|[A-Za-zµΩ$€£¥₹¢元°'’.-]+)"
-WORDS = re.compile(
-    rf"\(?{WORD}(?:\s*\^\{{-?\d\}}|\d)?(?:\s*(?:/|\\cdot|\s)?\s*\(?{WORD}(?:\s*\^\{{-?\d\}}|(?<=[a-z])\d)?\)?)*[\s.]*"
-)
+WORD = r"(?:⟦[^⟧]*⟧|[A-Za-zµΩ$€£¥₹¢元°'’.-]++)"
+POWER = r"(?:\s*\^\{-?\d\}|(?<=[a-z])\d)?"
+# Possessive, so that a text of many words that are none of a unit is refused in linear time.
+WORDS = re.compile(rf"\(?{WORD}{POWER}(?:\s*+(?:(?:/|\\cdot)\s*+)?\(?{WORD}{POWER}\)?)*+[\s.]*")
 CURRENCY = re.compile(r"^\s*([+-]?)\s*(?:\\?\$|([€£¥₹])|US\s?\\?\$|(?:Rs\.?|USD|EUR|GBP)\s*)\s*(?=[\d.\\])")
 DEGREES = re.compile(r"\^\{\\circ\}\s*(?P<scale>⟦[CFK]⟧|[CFK](?![a-z]))?\s*$")
 # What explains an answer is no part of it: "15 because …", "15 (fifteen)".
 TAIL = re.compile(
-    r"(?<=[\d)}\]%])(?:,?\s+(?:because|since|so\s+that|which|where|as\s+(?:we|it|the|there|required|each))\b.*|\s*\((?:[A-Za-z]{3,}[\s-]*)+\))$",
+    r"(?<=[\d)}\]%])(?:,?\s+(?:because|since|so\s+that|which|where|as\s+(?:we|it|the|there|required|each))\b.*|\s*\((?:[A-Za-z]{3,}+[\s-]*+)+\))$",
     re.DOTALL | re.IGNORECASE,
 )
 MIXED = re.compile(r"(?<![^,({\[;])\s*([+-]?\d+)\s+(\d+)\s*/\s*(\d+)(?=\s*(?:$|[,)}\];\\]|or\b|and\b))")

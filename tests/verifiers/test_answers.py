@@ -119,3 +119,15 @@ def test_stating_of_a_huge_completion_is_fast():
     ):
         state(text)
     assert time.process_time() - start < 5.0
+
+
+@pytest.mark.parametrize("part", ["a", "5 a", "cm/", "a b ", "(a", "1 1/2,", "\\text{a}", "x ", "√", "1,000", "or "])
+def test_reading_of_a_long_answer_that_is_nothing_is_fast(part):
+    import time
+
+    from rlsd_cli.verifiers.quantity import read_quantity
+
+    start = time.process_time()
+    for end in ("!", "#", "}", ""):
+        read_quantity(f"5 {part * (500 // len(part))}{end}")
+    assert time.process_time() - start < 1.0
