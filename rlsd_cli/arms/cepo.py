@@ -51,6 +51,7 @@ ARM = Arm(
     look=Look(title="CEPO", colour="#332288", line=(9, 1, 2, 1), marker="*"),
     source="arXiv 2605.19436",
     docs="docs/arms.md#cepo",
+    claims=("above_grpo", "above_rlsd"),
     options=Options,
     defaults={"teacher": {"source": "online", "reference": "answer"}},
     views={"right": View("reference"), "wrong": View("wrong")},

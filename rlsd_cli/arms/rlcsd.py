@@ -88,6 +88,7 @@ ARM = Arm(
     look=Look(title="RLCSD", colour="#882255", line=(3, 2, 1, 2), marker="p"),
     source="arXiv 2606.11709",
     docs="docs/arms.md#rlcsd",
+    claims=("above_grpo", "above_rlsd", "keeps_length"),
     options=Options,
     defaults={"teacher": {"source": "synced", "sync_every": 10}, "train": {"aggregation": "token"}},
     views=views,

@@ -45,6 +45,7 @@ ARM = Arm(
     look=Look(title="RLRT", colour="#661100", line=(7, 1, 1, 1, 1, 1), marker="8"),
     source="arXiv 2605.10781",
     docs="docs/arms.md#rlrt",
+    claims=("above_grpo", "above_rlsd"),
     options=Options,
     defaults={"teacher": {"source": "online", "reference": "solution"}},
     views={"teacher": View("reference")},

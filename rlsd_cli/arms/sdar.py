@@ -49,6 +49,7 @@ ARM = Arm(
     look=Look(title="SDAR", colour="#999933", line=(2, 1, 2, 1, 6, 1), marker=">"),
     source="arXiv 2605.15155",
     docs="docs/arms.md#sdar",
+    claims=("above_grpo",),
     options=Options,
     defaults={"teacher": {"source": "online", "reference": "solution"}},
     views={"teacher": View("reference")},

@@ -52,6 +52,7 @@ ARM = Arm(
     look=Look(title="SDPG", colour="#44AA99", line=(4, 1, 1, 1, 1, 1, 1, 1), marker="h"),
     source="arXiv 2606.04036",
     docs="docs/arms.md#sdpg",
+    claims=("above_grpo", "keeps_entropy"),
     options=Options,
     defaults={"teacher": {"source": "online", "reference": "solution"}, "train": {"aggregation": "token"}},
     views={"teacher": View("reference", logps=False), "initial": View("prompt", weights="frozen")},

@@ -52,6 +52,7 @@ ARM = Arm(
     look=Look(title="SRPO", colour="#AA4499", line=(5, 2, 5, 2, 1, 2), marker="<"),
     source="arXiv 2604.02288",
     docs="docs/arms.md#srpo",
+    claims=("above_grpo", "does_not_leak"),
     options=Options,
     defaults={"teacher": {"source": "ema", "ema_rate": 0.05}},
     views={"teacher": View("sibling:right")},

@@ -21,7 +21,8 @@ from rlsd_cli.evaluation.blame import Blame, Placement, blame_file, placements
 from rlsd_cli.evaluation.planted import heaviest, measure, plant, steps_of, table
 from rlsd_cli.models.load import load_model, load_tokenizer, resolve
 from rlsd_cli.objectives import rlsd_advantage
-from rlsd_cli.report.claims import examine
+from rlsd_cli.report.claims import paper_claims
+from rlsd_cli.report.claims.judge import judged
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.credit.blame import pooled
 from rlsd_cli.report.runs import find_runs
@@ -118,22 +119,27 @@ def planted_run(path, seed, hits, n=100):
     write_planted(RunDir(write_run(path, "rlsd", seed)), [[hits, 0, n - hits, 0, 0], *([0] * 5 for _ in range(3))])
 
 
-def test_the_claim_is_judged_over_seeds(tmp_path):
+def blame_claim(tmp_path):
+    """Return what is found on the claim about blame, judged alone."""
+    claims = [claim for claim in paper_claims().claims if claim.key == "blame_at_the_error"]
+    ((_, finding),) = judged(claims, compare(find_runs([tmp_path])))
+    return finding
+
+
+def test_the_claim_is_judged_over_seeds_that_share_their_derivations(tmp_path):
     for seed, hits in enumerate((70, 72, 74)):
         planted_run(tmp_path / str(seed), seed, hits)
-    comparison = compare(find_runs([tmp_path]))
-    findings = {claim.key: finding for claim, finding in examine(comparison)}
-    # t interval of 0.70, 0.72, 0.74: 0.72 ± 4.303·0.02/√3.
-    assert findings["blame_at_the_error"].verdict == "seen"
-    assert "0.720 [0.670, 0.770] of 300 trajectories, by chance 0.400" in findings["blame_at_the_error"].evidence
-    assert pooled(comparison.variants["rlsd"], "answer").near == 216
+    finding = blame_claim(tmp_path)
+    # 74 of 104 (two successes and two failures added): a standard error of 0.0444; times Student's 4.303, two degrees.
+    assert finding.verdict == "seen"
+    assert "0.720 [0.529, 0.911] of 100 derivations, by chance 0.400" in finding.evidence
+    assert pooled(compare(find_runs([tmp_path])).variants["rlsd"], "answer").near == 216
 
 
 def test_a_minority_is_not_most_cases(tmp_path):
-    for seed, hits in enumerate((45, 46, 47)):
+    for seed, hits in enumerate((20, 21, 22)):
         planted_run(tmp_path / str(seed), seed, hits)
-    findings = {claim.key: finding for claim, finding in examine(compare(find_runs([tmp_path])))}
-    assert findings["blame_at_the_error"].verdict == "not seen"
+    assert blame_claim(tmp_path).verdict == "not seen"
 
 
 def test_a_damaged_measurement_is_told(tmp_path):

@@ -8,7 +8,9 @@ from matplotlib import pyplot as plt
 from synthetic_runs import write_run
 
 from rlsd_cli.arms import look_of
+from rlsd_cli.report.cards import built_in_cards
 from rlsd_cli.report.claims import examine
+from rlsd_cli.report.claims.registry import claims_of_arm
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.document import document
 from rlsd_cli.report.figures import FIGURES
@@ -81,3 +83,10 @@ def test_evaluated_it_stands_beside_the_others(tmp_path):
     for method in (METHOD, "grpo"):
         write_run(tmp_path / method, method)
     assert [name for name, _ in beside(compare(find_runs([tmp_path]))).rows][-1] == look_of(METHOD).title
+
+
+def test_every_claim_that_an_arm_of_the_package_brings_is_one_that_there_is():
+    brought = {card.name: card.claims for card in built_in_cards()}
+    assert brought["rlcsd"]
+    for name, keys in brought.items():
+        assert len(claims_of_arm(name, name, keys)) == len(keys), name
