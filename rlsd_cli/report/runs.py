@@ -63,7 +63,7 @@ class Run:
         """metrics.jsonl with one row per step (the last line of a step counts); empty where there is none yet."""
         import pandas as pd
 
-        if not self.directory.metrics_file.is_file():
+        if not self.directory.has_metrics:
             return pd.DataFrame(index=pd.Index([], name="step"))
         records = [record for record in self.directory.metrics() if is_step(record.get("step"))]
         if not records:

@@ -7,10 +7,12 @@ a torn last line of an append-only file is dropped by every reader.
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import math
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,10 +94,14 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Read an append-only JSON-lines file; a torn last line is dropped, any other bad line is an error.
 
     Raises:
-        UserError: A line before the last is not a JSON object.
+        UserError: A line before the last is not a JSON object, or a compressed file is cut off.
     """
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise UserError(f"{path} is no whole gzip file: restore it.") from None
     # Not splitlines(): JSON texts may hold other line separators of Unicode.
-    lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
+    lines = data.decode("utf-8", errors="replace").rstrip("\n").split("\n")
     if lines == [""]:
         return []
     records = []
@@ -191,6 +197,11 @@ class RunDir:
         return self.path / "metrics.jsonl"
 
     @property
+    def kept_metrics_file(self) -> Path:
+        """The same, compressed, of a run that is kept as a result (scripts/keep_runs.py)."""
+        return self.path / "metrics.jsonl.gz"
+
+    @property
     def completions_dir(self) -> Path:
         """Rollouts."""
         return self.path / "completions"
@@ -247,15 +258,20 @@ class RunDir:
         status = self.status() if self.status_file.is_file() else {"schema_version": SCHEMA_VERSION}
         write_json(self.status_file, {**status, **fields})
 
+    @property
+    def has_metrics(self) -> bool:
+        """Whether a step has been logged; a run that is kept as a result has its metrics compressed."""
+        return self.metrics_file.is_file() or self.kept_metrics_file.is_file()
+
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of metrics.jsonl, oldest first.
+        """Return the lines of metrics.jsonl, or of metrics.jsonl.gz where there is only that, oldest first.
 
         Raises:
-            UserError: There is no metrics.jsonl, or it is damaged.
+            UserError: There are none, or the file is damaged.
         """
-        if not self.metrics_file.is_file():
+        if not self.has_metrics:
             raise UserError(f"{self.path} holds no metrics.jsonl yet: let the run train for a step first.")
-        return read_json_lines(self.metrics_file)
+        return read_json_lines(self.metrics_file if self.metrics_file.is_file() else self.kept_metrics_file)
 
     def step_files(self, directory: Path) -> Iterator[tuple[int, Path]]:
         """Yield (step, path) of the ``step-NNNNNN.parquet`` files in ``directory``, in the order of the steps."""
