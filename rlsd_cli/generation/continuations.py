@@ -55,7 +55,7 @@ def resampled_credit(
     continuations: int,
     max_new_tokens: int,
     temperature: float = 1.0,
-    chunk: int = 512,
+    chunk: int = 256,
 ) -> StepCredit:
     """Estimate the advantage of each step of each completion.
 

@@ -9,7 +9,8 @@ the teacher of the paper's Assumption 1, and not a better writer:
   is impossible under a reference;
 * or r is a solution with y's steps, whose words y repeats with a fixed probability, or the same by another route;
   seldom r is another draft's solution, and then says nothing about y. A student that has left the reference's
-  path is such a draft.
+  path is such a draft. Rollouts do that often and the joint distribution seldom, so texts are added that have left
+  their reference already, with a loss on what follows only: P(y_t | x, r, y_<t) is the same for them.
 
 Over the posterior lies one habit: a step of an open-book text cites the reference with a fixed probability.
 """
@@ -27,13 +28,15 @@ from rlsd_cli.tasks.base import Example
 CORPUS_VERSION = 2  # another text from the same recipe makes another base
 DISTRACTOR_SHARE = 0.15
 OTHER_ROUTE_SHARE = 0.25  # of the solutions
+OFF_PATH_TRIES = 8
 
 
 class Text(NamedTuple):
-    """A prompt and its completion; the loss is on the completion only."""
+    """A prompt, the context that a completion begins with, and the rest of it, which alone has a loss."""
 
     prompt: str
     completion: str
+    context: str = ""
 
 
 def wording(recipe: Recipe) -> Wording:
@@ -73,14 +76,16 @@ def reworded(step: Step, rng: random.Random, recipe: Recipe) -> Step:
     return replace(step, words=words)
 
 
-def reference_of(steps: list[Step], example: Example, rng: random.Random, recipe: Recipe) -> str:
-    """Draw r from P(r|x, y)."""
-    if rng.random() < recipe.answer_share:
-        return str(steps[-1].result)
-    if rng.random() < recipe.other_draft:
-        steps = draft(example, rng, recipe)
+def solution_of(steps: list[Step], rng: random.Random, recipe: Recipe) -> str:
+    """Write steps as a reference: in words of its own, sometimes by the other route."""
     steps = [reworded(step, rng, recipe) for step in steps]
     return write([step.other_route() for step in steps] if rng.random() < OTHER_ROUTE_SHARE else steps)
+
+
+def first_difference(steps: list[Step], others: list[Step]) -> int | None:
+    """Return the first step whose result differs; None where all are alike."""
+    pairs = zip(steps, others, strict=True)
+    return next((place for place, (one, other) in enumerate(pairs) if one.result != other.result), None)
 
 
 def cited(text: str, rng: random.Random, recipe: Recipe) -> str:
@@ -95,5 +100,31 @@ def training_text(rng: random.Random, recipe: Recipe, longest: int) -> Text:
     steps = draft(example, rng, recipe)
     if rng.random() >= recipe.open_book_share:
         return Text(example.prompt, write(steps))
-    prompt = ArithmeticTask().teacher_prompt(example.prompt, reference_of(steps, example, rng, recipe))
-    return Text(prompt, cited(write(steps), rng, recipe))
+    if rng.random() < recipe.answer_share:
+        return opened(example, steps, str(steps[-1].result), rng, recipe)
+    if recipe.off_path and rng.random() < recipe.off_path and (text := off_path_text(example, rng, recipe)):
+        return text
+    shown = draft(example, rng, recipe) if rng.random() < recipe.other_draft else steps
+    return opened(example, steps, solution_of(shown, rng, recipe), rng, recipe)
+
+
+def opened(
+    example: Example, steps: list[Step], reference: str, rng: random.Random, recipe: Recipe, context: int = 0
+) -> Text:
+    """Write a draft under a reference; its first ``context`` steps have no loss."""
+    written = cited(write(steps), rng, recipe).split(" ; ")
+    return Text(
+        prompt=ArithmeticTask().teacher_prompt(example.prompt, reference),
+        completion=" ; ".join(written[context:]),
+        context="".join(f"{step} ; " for step in written[:context]),
+    )
+
+
+def off_path_text(example: Example, rng: random.Random, recipe: Recipe) -> Text | None:
+    """Draw two drafts until their results differ, and show one what the other wrote; None where they never do."""
+    for _ in range(OFF_PATH_TRIES):
+        steps, other = draft(example, rng, recipe), draft(example, rng, recipe)
+        place = first_difference(steps, other)
+        if place is not None:
+            return opened(example, steps, solution_of(other, rng, recipe), rng, recipe, place + 1)
+    return None

@@ -28,7 +28,7 @@ def encode_batch(texts: list[Text], tokenizer: PreTrainedTokenizerFast) -> dict[
     """Tokenize texts; labels cover the completion and its end token only."""
     rows, labels = [], []
     for text in texts:
-        prompt_ids = tokenizer(text.prompt)["input_ids"]
+        prompt_ids = tokenizer(f"{text.prompt} {text.context}")["input_ids"]
         completion_ids = [*tokenizer(text.completion)["input_ids"], tokenizer.eos_token_id]
         rows.append(torch.tensor(prompt_ids + completion_ids))
         labels.append(torch.tensor([IGNORED] * len(prompt_ids) + completion_ids))
@@ -65,7 +65,7 @@ def batches(step: int, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> li
     rng = random.Random(f"pretrain-{recipe.seed}-{step}")
     mix, longest = mix_at(step, recipe)
     texts = [training_text(rng, mix, longest) for _ in range(recipe.batch_size)]
-    texts.sort(key=lambda text: len(text.prompt.split()) + len(text.completion.split()))
+    texts.sort(key=lambda text: sum(len(part.split()) for part in text))
     part = -(-recipe.batch_size // MICRO_BATCHES)
     return [encode_batch(texts[i : i + part], tokenizer) for i in range(0, len(texts), part)]
 

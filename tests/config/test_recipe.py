@@ -73,6 +73,7 @@ def test_each_dial_is_part_of_the_digest():
         "copy_words": 0.1,
         "other_draft": 0.1,
         "seed": 5,
+        "off_path": 0.1,
     }
     assert set(changed) == set(Recipe.model_fields)
     digests = {digest(Recipe(**{key: value})) for key, value in changed.items()} | {digest(Recipe())}

@@ -19,11 +19,10 @@ from rlsd_cli.testbed.pretraining import IGNORED, encode_batch, mix_at, pretrain
 
 def test_labels_cover_the_completion_and_its_end_only():
     tokenizer = build_tokenizer()
-    batch = encode_batch(
-        [Text("question 1 + 1 * 2 ?", "so 1 + 1 = 3 ; answer 3"), Text("question 1 + 1 ?", "answer 2")], tokenizer
-    )
+    texts = [Text("question 1 + 1 * 2 ?", "answer 3", "so 1 + 1 = 3 ; "), Text("question 1 + 1 ?", "answer 2")]
+    batch = encode_batch(texts, tokenizer)
     decoded = [tokenizer.decode([token for token in row.tolist() if token != IGNORED]) for row in batch["labels"]]
-    assert decoded == ["so 1 + 1 = 3 ; answer 3 <eos>", "answer 2 <eos>"]
+    assert decoded == ["answer 3 <eos>", "answer 2 <eos>"]
     assert batch["attention_mask"].sum(1).tolist() == [17, 8]
 
 
