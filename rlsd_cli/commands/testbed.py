@@ -20,7 +20,7 @@ def gates(
     base: Annotated[
         list[str] | None, typer.Option(help="Such as micro-base:citing=0.5; may be repeated. Default: those that ship.")
     ] = None,
-    questions: Annotated[int, typer.Option(min=20, help="Questions per base.")] = 400,
+    questions: Annotated[int, typer.Option(min=20, help="Questions per base.")] = 200,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers here as well.")] = None,
     output_dir: Annotated[
         Path | None,

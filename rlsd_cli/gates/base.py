@@ -66,7 +66,7 @@ class Gate:
 
 
 def measure_base(
-    model: Any, tokenizer: Any, task: ArithmeticTask, *, questions: int = 400, batches: int = 4, seed: int = 0
+    model: Any, tokenizer: Any, task: ArithmeticTask, *, questions: int = 200, batches: int = 2, seed: int = 0
 ) -> Measured:
     """Measure a base.
 
