@@ -39,7 +39,7 @@ class Recipe(Section):
     answer_share: Share = Field(default=0.5, description="of those, share whose reference is an answer")
     copy_words: Share = Field(default=0.9, description="probability that a word is taken over from the reference")
     other_draft: Share = Field(default=0.05, description="share of solutions that belong to another draft")
-    off_path: Share = Field(default=0.4, description="share of solutions whose text has left them already")
+    off_path: Share = Field(default=0.0, description="share of solutions whose text has left them already")
     seed: Annotated[int, Field(ge=0, description="of the weights, the texts and the beliefs")] = 0
 
     @model_validator(mode="after")
@@ -55,12 +55,8 @@ class Recipe(Section):
 # The shipped checkpoints. The teacher of OPD is larger and holds no wrong beliefs.
 RECIPES = {
     "micro-base": Recipe(),
-    "micro-teacher": Recipe(
-        seed=1, width=96, learning_rate=3e-3, belief_share=0.0, slip=0.0, steps=800, drill_steps=0, off_path=0
-    ),
-    "micro-credit": Recipe(
-        words=3, word_choices=12, operations=10, belief_share=0.08, batch_size=96, drill_steps=250, off_path=0
-    ),
+    "micro-teacher": Recipe(seed=1, width=96, learning_rate=3e-3, belief_share=0.0, slip=0.0, steps=800, drill_steps=0),
+    "micro-credit": Recipe(words=3, word_choices=12, operations=10, belief_share=0.08, batch_size=96, drill_steps=250),
 }
 
 

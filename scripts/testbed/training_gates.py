@@ -1,6 +1,7 @@
-"""The gates that need training, from the runs of two sweeps: `python -m scripts.testbed.training_gates MICRO CREDIT`.
+"""The gates that need training, from the runs of sweeps: `python -m scripts.testbed.training_gates MICRO [CREDIT]`.
 
-MICRO holds runs of `grpo` and `opsd` on `micro-base`, CREDIT those of experiments/micro-credit/headroom.yaml.
+MICRO holds runs of GRPO and OPSD on `micro-base`, CREDIT those of experiments/micro-credit/headroom.yaml; without it
+the gate of the true credit is told to be unmeasured.
 """
 
 from __future__ import annotations
@@ -41,63 +42,71 @@ def over_seeds(runs: list[list[float]], which: int) -> float:
     return float(np.mean([fifth(curve, which) for curve in runs]))
 
 
-def judge(micro: Path, credit: Path) -> tuple[list[Gate], dict[str, Any]]:
-    """Return the gates, and the numbers that they rest on."""
-    reward, entropy, long = curves(micro, "reward"), curves(micro, "entropy"), curves(credit, "reward")
+def judge(micro: Path, credit: Path | None, grpo: str, opsd: str) -> tuple[list[Gate], dict[str, Any]]:
+    """Return the gates, and the numbers that they rest on; ``grpo`` and ``opsd`` are the labels of their runs."""
+    reward, entropy = ({name: curves(micro, key)[name] for name in (grpo, opsd)} for key in ("reward", "entropy"))
+    long = curves(credit, "reward") if credit else {}
     by_fifth = {
         name: {label: [over_seeds(runs, part) for part in range(5)] for label, runs in each.items()}
         for name, each in (("reward", reward), ("entropy", entropy), ("reward_credit", long))
     }
-    opsd = by_fifth["reward"]["opsd"]
-    gained = over_seeds(long["true-credit"], 4) - over_seeds(long["grpo"], 4)
-    clipped = over_seeds(long["true-credit-clipped"], 4) - over_seeds(long["grpo"], 4)
+    distilled, policy = by_fifth["reward"][opsd], by_fifth["reward"][grpo]
+    gained = clipped = float("nan")
+    if long:
+        gained, clipped = (
+            over_seeds(long[label], 4) - over_seeds(long["grpo"], 4) for label in ("true-credit", "true-credit-clipped")
+        )
     found = [
         Gate(
             "GRPO's entropy, loss from the first fifth to the last, share",
             0.05,
-            1 - by_fifth["entropy"]["grpo"][4] / by_fifth["entropy"]["grpo"][0],
+            1 - by_fifth["entropy"][grpo][4] / by_fifth["entropy"][grpo][0],
             "whether an arm keeps more entropy than GRPO",
         ),
         Gate(
             "GRPO's gain in reward over the run",
             0.2,
-            by_fifth["reward"]["grpo"][4] - by_fifth["reward"]["grpo"][0],
+            policy[4] - policy[0],
             "any gain over the base",
         ),
         Gate(
             "GRPO's reward in the last fifth, head-room left",
             0.95,
-            by_fifth["reward"]["grpo"][4],
+            policy[4],
             "any gain over GRPO",
             at_most=True,
         ),
-        Gate("OPSD's rise before its peak, fifths", 0.05, max(opsd) - opsd[0], "an early gain of OPSD"),
-        Gate(
-            "micro-credit: true credit − GRPO, reward in the last fifth",
-            3 * MARGIN,
-            gained,
-            "whether credit for tokens gains anything",
-        ),
+        Gate("OPSD's reward in the last fifth, head-room left", 0.95, distilled[4], "any gain of OPSD's", at_most=True),
     ]
+    if credit:
+        found.append(
+            Gate(
+                "micro-credit: true credit − GRPO, reward in the last fifth",
+                3 * MARGIN,
+                gained,
+                "whether credit for tokens gains anything",
+            )
+        )
     seeds = {label: len(runs) for label, runs in (reward | long).items()}
     return found, {"fifths": by_fifth, "true_credit_gain": gained, "clipped_gain": clipped, "seeds": seeds}
 
 
 def main(
-    micro: Annotated[Path, typer.Argument(exists=True, help="Directory of a sweep with grpo and opsd.")],
-    credit: Annotated[Path, typer.Argument(exists=True, help="Directory of headroom.yaml's sweep.")],
+    micro: Annotated[Path, typer.Argument(exists=True, help="Directory of a sweep with GRPO and OPSD.")],
+    credit: Annotated[Path | None, typer.Argument(exists=True, help="Directory of headroom.yaml's sweep.")] = None,
+    grpo: Annotated[str, typer.Option(help="Label of GRPO's runs.")] = "grpo",
+    opsd: Annotated[str, typer.Option(help="Label of OPSD's runs.")] = "opsd",
     page: Annotated[Path, typer.Option(help="Renew the table between the marks of this page.")] = Path(
         "docs/testbed.md"
     ),
     json_file: Annotated[Path, typer.Option("--json")] = Path("results/testbed/training.json"),
 ) -> None:
     """Judge and write."""
-    found, numbers = judge(micro, credit)
+    found, numbers = judge(micro, credit, grpo, opsd)
     table = markdown_table(["gate", "asked", "measured", "met"], gate_rows(found))
-    note = (
-        f"Clipped at ε_w = 0.2 the true credit gains {numbers['clipped_gain']:+.3f}: the most that RLSD could. "
-        f"Runs: {', '.join(f'{label} {count}' for label, count in numbers['seeds'].items())}."
-    )
+    runs = f"Runs: {', '.join(f'{label} {count}' for label, count in numbers['seeds'].items())}."
+    clipped = f"Clipped at ε_w = 0.2 the true credit gains {numbers['clipped_gain']:+.3f}: the most that RLSD could."
+    note = f"{clipped if credit else 'The true credit was not measured.'} {runs}"
     text = "\n".join([*table, "", note, ""])
     typer.echo(text)
     write_json(json_file, {**numbers, "gates": [{**vars(gate), "met": gate.met} for gate in found]})
