@@ -5,6 +5,7 @@ Where the cosine on one batch is near 1, credit for tokens moves the weights as 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,10 @@ def directions(
     continuations: int,
     seed: int = 0,
 ) -> Directions:
-    """Compare gradients at the model on batches of ``prompts`` groups of held-out questions."""
+    """Compare gradients at the model on batches of ``prompts`` groups of held-out questions.
+
+    With no continuations the true credit is left out (NaN).
+    """
     torch.manual_seed(seed)
     found = []
     for batch in range(batches):
@@ -87,7 +91,7 @@ def one_batch(
 
     rewards = torch.tensor(judge(range(len(examples)), samples.texts))
     advantage = group_advantage(rewards, group_size).unsqueeze(1)
-    true = resampled_credit(
+    true = continuations and resampled_credit(
         model,
         tokenizer,
         samples,
@@ -109,7 +113,8 @@ def one_batch(
     def cosine(credit: Tensor) -> float:
         return torch.cosine_similarity(gradient(credit), plain, dim=0).item()
 
-    return cosine(advantage * deciding_tokens(samples, examples, tokenizer)), cosine(true.advantages)
+    deciding = cosine(advantage * deciding_tokens(samples, examples, tokenizer))
+    return deciding, cosine(true.advantages) if true else math.nan
 
 
 def sampled_logps(model: Any, samples: Samples) -> Tensor:
