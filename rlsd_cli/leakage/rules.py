@@ -19,7 +19,7 @@ from rlsd_cli.leakage.initials import initials
 _SPACE, _MAYBE_SPACE = "[ ]{1,24}", "[ ]{0,24}"
 _NAME = re.compile(r"<([a-z_]+)>")
 _SPACE_OR_CLASS = re.compile(r"\[(?:\\.|[^\]\\])*\]| \?| ")
-REACH = 90  # a match begins at most this many characters before the end of an anchor
+REACH = 64  # a match begins at most this many characters before the end of an anchor
 LANGUAGES = ("zh", "es", "de", "fr")  # beside English, which is always tried
 
 
