@@ -140,6 +140,9 @@ class RolloutConfig(Section):
     """Which engine samples the rollouts (docs/gpu.md)."""
 
     engine: Literal["transformers", "vllm"] = "transformers"
+    top_p: Annotated[float, Field(gt=0, le=1, description="the likeliest tokens that together have it; 1: all")] = 1.0
+    top_k: Annotated[int, Field(ge=0, description="so many of the likeliest tokens; 0: all")] = 0
+    min_p: Annotated[float, Field(ge=0, le=1, description="tokens with this share of the likeliest's; 0: all")] = 0.0
     vllm_mode: Literal["colocate", "server"] = "colocate"
     vllm_gpu_memory: Annotated[float, Field(gt=0, lt=1, description="share of a GPU's memory, colocated")] = 0.3
     vllm_tensor_parallel: Annotated[int, Field(ge=1, description="GPUs per engine, colocated")] = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +52,10 @@ class Interval(NamedTuple):
             for value in (self.mean, self.low, self.high)
         )
         return f"{text} [{low}, {high}]"
+
+    def mapped(self, function: Callable[[float], float]) -> Interval:
+        """Return the interval of an increasing function of what it is about, such as the ratio of a logarithm."""
+        return Interval(function(self.mean), function(self.low), function(self.high), self.n)
 
     def within(self, low: float, high: float) -> Interval:
         """Return the interval cut to what is possible; cutting it does not change what it covers."""

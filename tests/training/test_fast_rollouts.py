@@ -80,3 +80,16 @@ def test_gradient_checkpointing_does_not_lose_the_cache(tiny_trainer, decoded):
     _, saving = one_batch(tiny_trainer("grpo", {"train": {"gradient_checkpointing": True}}, folder="saving"))
     assert torch.equal(plain["completion_ids"], saving["completion_ids"])
     assert len(decoded) == 2
+
+
+@pytest.mark.parametrize("changes", [{"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}])
+def test_rollouts_are_drawn_from_the_tokens_that_the_configuration_leaves(tiny_trainer, changes):
+    # One token is left at each step, so the rollouts of a question are equal; from the whole softmax they are not.
+    def different(*layers):
+        trainer = tiny_trainer("grpo", *layers, folder=f"{len(layers)}")
+        rows, batch = one_batch(trainer)
+        ids = batch["completion_ids"] * batch["completion_mask"]
+        return len({(row["prompt_id"], *each.tolist()) for row, each in zip(rows, ids, strict=True)})
+
+    assert different({"rollout": changes}) == 2, "two questions"
+    assert different() > 4

@@ -66,8 +66,7 @@ def leakage_free(variant: Variant) -> Property:
     seeds, values = fifths(variant, "leakage/rate")
     rate = over_seeds(values[:, -1], trials=len(seeds) * rollouts_per_fifth(variant))
     shown = rate.interval().within(0.0, 1.0)
-    ends = f" [{shown.low:.3f}, {shown.high:.3f}]" if shown.known else ""
-    return Property(rate.minus(thresholds()["leak_free"]).negative(), f"{rate.mean:.3f}{ends}")
+    return Property(rate.minus(thresholds()["leak_free"]).negative(), shown.shown())
 
 
 MEASURED: dict[str, Callable[[Variant], Property]] = {

@@ -57,8 +57,8 @@ def place_of_peak(comparison: Comparison, claim: Claim) -> Measured:
     # A seed's place is known to a twentieth: equal places in all seeds are no certainty.
     place = over_seeds((values.argmax(axis=1) + 0.5) / PARTS, grid=1 / PARTS)
     shown = place.interval().within(0.0, 1.0)
-    ends = f" [{shown.low:.0%}, {shown.high:.0%}]" if shown.known else ""
     return Measured(
         [Part("place", place, claim.margin.value)],
-        f"peak after {place.mean:.0%}{ends} of the training, each seed's known to a twentieth {seeds_of(seeds)}",
+        f"peak after {shown.shown(percent=True, digits=0)} % of the training, each seed's known to a twentieth "
+        f"{seeds_of(seeds)}",
     )

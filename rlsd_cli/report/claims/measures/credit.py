@@ -31,8 +31,7 @@ def blame_at_error(comparison: Comparison, claim: Claim) -> Measured:
         rate = over_seeds([each.near / each.n for each in found.values()], trials=derivations)
     chance = max(each.chance for each in found.values())
     shown = rate.interval().within(0.0, 1.0)
-    ends = f" [{shown.low:.3f}, {shown.high:.3f}]" if shown.known else ""
     return Measured(
         [Part("rate", rate, max(claim.margin.value, chance))],
-        f"{rate.mean:.3f}{ends} of {derivations} derivations, by chance {chance:.3f} {seeds_of(tuple(found))}",
+        f"{shown.shown()} of {derivations} derivations, by chance {chance:.3f} {seeds_of(tuple(found))}",
     )

@@ -39,12 +39,11 @@ def _ratio(variant: Variant, claim: Claim, *, lowest: bool) -> Measured:
         raise Missing(f"the divergence of {variant.label} is not positive throughout, so it has no ratio")
     at = -left_out_peak(-values)[0] if lowest else values[:, -1]
     logs = over_seeds(np.log(at / values[:, 0]))
-    mean, low, high = (math.exp(part) for part in logs.interval()[:3])
-    ends = f" [{low:.2f}, {high:.2f}]" if logs.known else ""
+    ratio = logs.interval().mapped(math.exp).shown(digits=2)
     minimum = f"{at.mean():.3f} at the lowest, " if lowest else ""
     return Measured(
         [Part("log ratio", logs, math.log(claim.margin.value))],
         f"{variant.label}: {values[:, 0].mean():.3f} nats per token at the start, {minimum}"
-        f"{values[:, -1].mean():.3f} at the end; {'lowest' if lowest else 'end'} over start {mean:.2f}{ends} "
+        f"{values[:, -1].mean():.3f} at the end; {'lowest' if lowest else 'end'} over start {ratio} "
         f"{seeds_of(seeds)}",
     )

@@ -84,8 +84,9 @@ def leakage_at_end(comparison: Comparison, claim: Claim) -> Measured:
     seeds, values = fifths(variant, KEY)
     rate = over_seeds(values[:, -1], trials=len(seeds) * rollouts_per_fifth(variant))
     shown, told = rate.interval().within(0.0, 1.0), seeds_of(seeds)
-    ends = f" [{shown.low:.4f}, {shown.high:.4f}]" if shown.known else ""
-    return Measured([Part("rate", rate, claim.margin.value)], f"leakage in the last fifth {rate.mean:.4f}{ends} {told}")
+    return Measured(
+        [Part("rate", rate, claim.margin.value)], f"leakage in the last fifth {shown.shown(digits=4)} {told}"
+    )
 
 
 @measure

@@ -90,8 +90,7 @@ def _clip_change(variant: Variant, key: str, name: str, claim: Claim) -> tuple[P
     if (values <= 0).any():
         raise Missing("no weight was clipped in some fifth of the training, so there is no ratio")
     logs = over_seeds(np.log(values[:, -1] / values[:, 0]))
-    ratio, low, high = (math.exp(part) for part in logs.interval()[:3])
-    ends = f" [{low:.2f}, {high:.2f}]" if logs.known else ""
+    ratio = logs.interval().mapped(math.exp).shown(digits=2)
     shares = ", ".join(f"{share:.3f}" for share in values.mean(axis=0))
-    sentence = f"share clipped {name}, by fifths of the training {shares}; last over first {ratio:.2f}{ends} "
+    sentence = f"share clipped {name}, by fifths of the training {shares}; last over first {ratio} "
     return Part(name, logs, math.log(claim.margin.value)), sentence + seeds_of(seeds)
