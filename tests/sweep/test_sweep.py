@@ -13,7 +13,6 @@ import yaml
 
 from rlsd_cli import __version__
 from rlsd_cli.arms import configure
-from rlsd_cli.config import layers
 from rlsd_cli.config.assignments import parse_assignment
 from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
@@ -64,7 +63,7 @@ def test_the_printed_command_builds_the_planned_configuration():
     words = list(run.train)
     sets = [parse_assignment(words[i + 1]) for i, word in enumerate(words) if word == "--set"]
     flags = {"method": words[words.index("--method") + 1], "seed": int(words[words.index("--seed") + 1])}
-    preset = layers.read_yaml(configure.preset_file("micro", flags["method"]))
+    preset = configure.preset_layer("micro", flags["method"])
     assert configure.build([preset, flags, *sets]) == run.config
 
 
