@@ -21,7 +21,7 @@ addEventListener('load', () => {
   const label = page.querySelector('mark sup');
   const found = {
     width: page.documentElement.scrollWidth,
-    broken: rate.filter(cell => cell.getClientRects()[0].height > 40).length,
+    broken: rate.filter(cell => cell.querySelector('bdi').getClientRects().length > 1).length,  // lines of the number
     rates: rate.length,
     outside: rate.filter(cell => cell.closest('.scroll').getBoundingClientRect().right > 391).length,
     isolated: getComputedStyle(page.querySelector('mark bdi')).unicodeBidi,
