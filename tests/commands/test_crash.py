@@ -84,7 +84,9 @@ def test_a_user_error_stays_what_it_was(tmp_path):
     assert not list(tmp_path.rglob("*crash*"))
 
 
-@pytest.mark.parametrize("fault", ["raise KeyboardInterrupt", "import os, signal; os.kill(os.getpid(), signal.SIGINT)"])
+@pytest.mark.parametrize(
+    "fault", ["raise KeyboardInterrupt", "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"]
+)
 def test_ctrl_c_has_an_exit_code_of_its_own_and_no_traceback(tmp_path, fault):
     result = rlsd(fault, cwd=tmp_path)
     assert result.returncode == 128 + signal.SIGINT

@@ -10,7 +10,7 @@ from synthetic_runs import write_run
 from rlsd_cli.arms import look_of
 from rlsd_cli.report.cards import built_in_cards
 from rlsd_cli.report.claims import examine
-from rlsd_cli.report.claims.registry import claims_of_arm
+from rlsd_cli.report.claims.papers import claims_of_arm
 from rlsd_cli.report.comparison import compare
 from rlsd_cli.report.document import document
 from rlsd_cli.report.figures import FIGURES

@@ -122,6 +122,7 @@ def test_checks_of_proven_identities_hold_and_the_printed_variance_fails() -> No
 
 
 def test_the_floor_moves_with_the_students_prefixes_only_from_the_second_token_on() -> None:
-    one, longer = theorem_1(30, 5)[3:]
+    one, longer, shared = theorem_1(30, 5)[3:]
     assert one.measured == 0.0
     assert longer.measured > 0.1
+    assert shared.measured > 0.1  # an online teacher moves with the student, and its floor too

@@ -57,7 +57,8 @@ def test_what_the_user_chose_goes_before_the_benchmarks_own(evaluate):
     assert summary["samples"] == 2
 
 
-def test_why_prints_right_and_wrong_verdicts_with_their_rule(evaluate, capsys):
+def test_why_prints_right_and_wrong_verdicts_with_their_rule(evaluate, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # no line breaks within a rule
     _, frame, _ = evaluate(EvalOptions(samples=1), ("samples",))
     assert set(frame["why"]) == {"the last box: the same text", "the last box: another number"}
     eval_output.reasons([frame], as_json=False)
