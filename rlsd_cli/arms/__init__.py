@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
-import sys
 
 from rlsd_cli.arms.options import DivergenceOptions, NoOptions, Objective, Schedule
 from rlsd_cli.arms.record import Arm, Look, View, look_of
 from rlsd_cli.config.layers import nearest
+from rlsd_cli.config.outside import load_module
 from rlsd_cli.errors import UserError
 
 __all__ = ["ARMS", "Arm", "DivergenceOptions", "Look", "NoOptions", "Objective", "Schedule", "View", "look_of"]
@@ -68,15 +66,7 @@ def built_in(name: str) -> Arm | None:
 
 def _outside(name: str) -> Arm:
     """Import an arm from PYTHONPATH, the installed packages or the working directory."""
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        arm = getattr(importlib.import_module(name), "ARM", None)
-    except Exception as error:
-        raise UserError(
-            f"the method '{name[:100]}' can't be imported ({type(error).__name__}: {error}): "
-            "give a module of the working directory, of PYTHONPATH or of an installed package."
-        ) from error
+    arm = getattr(load_module(name, "the method"), "ARM", None)
     if not isinstance(arm, Arm):
         raise UserError(
             f"the module '{name}' holds no arm: it needs ARM = rlsd_cli.arms.Arm(…), see docs/adding-an-arm.md."

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Callable
 
+from rlsd_cli.config.outside import load_module
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.figures.architecture import fig4
@@ -45,15 +43,7 @@ def outside(module: str) -> dict[str, Callable[[Comparison], Picture]]:
     Raises:
         UserError: It can't be imported, holds none, or a name is taken or can't be a file's.
     """
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), "FIGURES", None)
-    except Exception as error:
-        raise UserError(
-            f"the figures '{module[:100]}' can't be imported ({type(error).__name__}: {error}): "
-            "give a module of the working directory, of PYTHONPATH or of an installed package."
-        ) from error
+    found = getattr(load_module(module, "the figures"), "FIGURES", None)
     if not isinstance(found, dict) or not found or not all(callable(each) for each in found.values()):
         raise UserError(
             f"the module '{module}' holds no figures: it needs FIGURES = {{name: function}} (docs/adding-a-figure.md)."
