@@ -38,16 +38,17 @@ def preset_file(preset: str, method: str) -> Path:
 def preset_layer(preset: str, method: str) -> dict[str, Any]:
     """Return a preset's settings for a method.
 
-    An arm that no preset knows, such as one of the user's own, takes those of the arm that it names as ``like``:
-    task, model and training, and its own defaults for the teacher and the objective.
+    An arm for which the preset has no file, such as one of the user's own, takes those of the arm that it names as
+    ``like``: task, model and training, and its own defaults for the teacher and the objective.
 
     Raises:
         UserError: As `preset_file`.
     """
     check_method(method)
-    if any(presets_dir().glob(f"*/{method}.yaml")):
+    like, folder = load_arm(method).like, presets_dir() / preset
+    if (folder / f"{method}.yaml").is_file() or not (like and (folder / f"{like}.yaml").is_file()):
         return read_yaml(preset_file(preset, method))
-    layer = read_yaml(preset_file(preset, load_arm(method).like))
+    layer = read_yaml(preset_file(preset, like))
     return {key: value for key, value in layer.items() if key not in ("teacher", "objective")} | {"method": method}
 
 

@@ -15,4 +15,5 @@ ARM = Arm(
     look=Look(title="GRPO", colour="#000000", line=(5, 1.5), marker="s"),
     source="arXiv 2402.03300",
     docs="docs/arms.md#grpo",
+    like="",
 )

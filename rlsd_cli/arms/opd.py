@@ -29,4 +29,5 @@ ARM = Arm(
     options=Options,
     views={"teacher": View("prompt", weights="external")},
     divergence=chosen_divergence,
+    like="",
 )

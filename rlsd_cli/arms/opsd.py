@@ -24,4 +24,5 @@ ARM = Arm(
     defaults={"teacher": {"source": "online", "reference": "solution"}},
     views={"teacher": View("reference")},
     divergence=chosen_divergence,
+    like="",
 )

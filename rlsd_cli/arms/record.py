@@ -111,7 +111,7 @@ class Arm:
         claims: Claims that its runs are judged by: keys of claims.
         blame: Whether its credit is measured on planted errors (Fig. 6).
         learns_solutions: Whether it trains on the reference solutions themselves.
-        like: The method whose presets it takes, where no preset has a file for it.
+        like: The method whose presets it takes where a preset has no file for it; '' for an arm that takes none.
         trainer: The trainer as ``module:Class``.
     """
 

@@ -113,4 +113,5 @@ ARM = Arm(
     views=views,
     credit=token_credit,
     blame=True,
+    like="",
 )

@@ -50,4 +50,5 @@ ARM = Arm(
     defaults={"teacher": {"source": "ema", "ema_rate": 0.05}},
     views=views,
     divergence=chosen_divergence,
+    like="",
 )

@@ -19,4 +19,5 @@ ARM = Arm(
     docs="docs/arms.md#sft",
     learns_solutions=True,
     trainer="rlsd_cli.training.sft:ReferenceTrainer",
+    like="",
 )

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from rlsd_cli import __version__
-from rlsd_cli.arms import configure
+from rlsd_cli.arms import ARMS, configure
 from rlsd_cli.config.assignments import parse_assignment
 from rlsd_cli.config.run import dump
 from rlsd_cli.errors import UserError
@@ -41,6 +41,27 @@ def test_every_sweep_file_makes_a_plan(path):
     plain = [run.config for run in runs if not run.config.name.endswith("-2x")]
     budgets = {(each.train.steps, each.train.prompts_per_step, each.train.group_size) for each in plain}
     assert len(budgets) == 1, "a comparison has one budget"
+
+
+def test_the_sweep_of_all_arms_has_every_arm_with_decoys_the_probe_and_the_same_seeds():
+    runs = plan(read_sweep(ROOT / "experiments/micro/all-arms.yaml"))[1:]  # the first is the untrained model
+    by_label = {run.config.name: run.config for run in runs}
+    assert set(ARMS) <= set(by_label)
+    assert set(by_label) - set(ARMS) == {"opsd-as-released", "sdpo-as-released", "rlsd-official"}
+    assert {(run.config.leakage.decoy_share, run.config.log.probe_every) for run in runs} == {(0.1, 20)}
+    assert {label: {run.config.seed for run in runs if run.config.name == label} for label in by_label} == {
+        label: set(range(5)) for label in by_label
+    }
+    released = by_label["opsd-as-released"]
+    assert (released.teacher.source, released.objective["entry_clip"]) == ("frozen", 0.05)
+    for label, preset in (("opsd", "micro-released"), ("sdpo", "micro-released"), ("rlsd", "micro-official")):
+        own = configure.build([configure.preset_layer(preset, label)])
+        swept = by_label["rlsd-official" if label == "rlsd" else f"{label}-as-released"]
+        assert (swept.objective, swept.teacher, swept.train.aggregation) == (
+            own.objective,
+            own.teacher,
+            own.train.aggregation,
+        )
 
 
 def test_a_grid_is_a_variant_for_each_combination_and_seeds_can_be_a_variants_own(tmp_path):
