@@ -94,9 +94,10 @@ def test_an_arm_that_no_preset_knows_takes_the_presets_of_its_like():
 
 def test_an_arm_takes_its_likes_settings_from_every_preset_that_has_no_file_of_its_own():
     own = configure.preset_layer("micro", "srpo")
-    assert own["train"]["learning_rate"] == yaml.safe_load(configure.preset_file("micro", "srpo").read_text())["train"][
-        "learning_rate"
-    ]
+    assert (
+        own["train"]["learning_rate"]
+        == yaml.safe_load(configure.preset_file("micro", "srpo").read_text())["train"]["learning_rate"]
+    )
     borrowed = configure.preset_layer("smollm2", "srpo")  # like SDPO, but for teacher and objective
     assert borrowed["train"] == yaml.safe_load(configure.preset_file("smollm2", "sdpo").read_text())["train"]
     assert "objective" not in borrowed
