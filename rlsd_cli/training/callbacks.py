@@ -49,6 +49,11 @@ class ProbeCallback(TrainerCallback):
         self.timer = timer
         self.pending: dict[str, float] = {}
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write what the untrained policy says, so that samples and credit have a beginning; it is no step's metric."""
+        if state.global_step == 0 and sharding(self.trainer.accelerator) == "none":
+            self.probe.run(self.trainer.accelerator.unwrap_model(self.trainer.model), 0, state.is_world_process_zero)
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Probe when it is due."""
         if self.probe.due(state.global_step) and sharding(self.trainer.accelerator) != "zero3":

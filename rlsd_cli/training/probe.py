@@ -180,7 +180,7 @@ class Probe:
         rewards = torch.tensor([float(verdict.correct) for verdict in verdicts])
         advantage = group_advantage(rewards, config.log.probe_group)
         if write:
-            self._write(step, samples, scores, verdicts, rewards, advantage)
+            self._write(step, samples, scores, control, verdicts, rewards, advantage)
         mask, tokens = samples.completion_mask, samples.completion_mask.sum()
         mentions = [leaks(t, as_text(e.prompt)) for t, e in zip(samples.texts, self.examples, strict=True)]
         return {
@@ -196,7 +196,14 @@ class Probe:
         }
 
     def _write(
-        self, step: int, samples: Samples, scores: TokenScores, verdicts: list[Any], rewards: Tensor, advantage: Tensor
+        self,
+        step: int,
+        samples: Samples,
+        scores: TokenScores,
+        placebo: Tensor,
+        verdicts: list[Any],
+        rewards: Tensor,
+        advantage: Tensor,
     ) -> None:
         """Write the token-level credit of the probe's completions."""
         import pandas as pd
@@ -222,12 +229,14 @@ class Probe:
                 "extracted": [verdict.extracted for verdict in verdicts],
                 "reward": rewards.tolist(),
                 "correct": [verdict.correct for verdict in verdicts],
+                "why": [verdict.why for verdict in verdicts],
                 "advantage": advantage.tolist(),
                 "tokens": [
                     [tokenizer.decode([token]) for token in row[:length].tolist()]
                     for row, length in zip(samples.completion_ids, lengths, strict=True)
                 ],
                 "delta": rows(delta),
+                "delta_placebo": rows(placebo),
                 "weight": rows(weight),
                 "token_advantage": rows(token_advantage),
                 "entropy": rows(scores.entropy),

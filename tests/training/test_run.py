@@ -60,8 +60,8 @@ def test_the_run_directory_is_as_documented(finished, tiny_config):
     assert rollouts["sample_id"].tolist() == [0, 1, 2, 3] * 2
     assert rollouts.groupby("prompt_id").size().tolist() == [4, 4]
     probe = pd.read_parquet(finished.credit_dir / "step-000002.parquet")
-    for column in ("tokens", "delta", "weight", "token_advantage", "entropy", "kl"):
-        assert f"`{column}`" in credit
+    assert all(f"`{column}`" in credit for column in probe)
+    for column in ("tokens", "delta", "delta_placebo", "weight", "token_advantage", "entropy", "kl"):
         assert (probe[column].map(len) == probe["tokens"].map(len)).all()
     assert finished.status()["state"] == "complete"
     assert finished.config()["method"] == "rlsd"
@@ -82,6 +82,13 @@ def test_the_credit_file_holds_the_papers_equations(finished):
             expected = min(max(math.exp(sign * delta), 0.8), 1.2)
             assert weight == pytest.approx(expected, rel=1e-5)
             assert credit == pytest.approx(row.advantage * expected, rel=1e-5)
+
+
+def test_the_untrained_policys_samples_are_kept_and_are_no_metric(finished, tiny_config, tmp_path):
+    other = train(tiny_config("grpo", {"train": {"steps": 1}}), tmp_path / "grpo")
+    first, theirs = (pd.read_parquet(run.credit_dir / "step-000000.parquet") for run in (finished, other))
+    assert first["completion"].tolist() == theirs["completion"].tolist()  # all arms of a seed start alike
+    assert [record["step"] for record in finished.metrics()] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("method", ["sft", "rlsd", "grpo_opsd", "sdpo"])
