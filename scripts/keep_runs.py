@@ -1,8 +1,8 @@
 """Keep what a result rests on: `python scripts/keep_runs.py runs/demo results/demo/runs`.
 
 Of each finished run: configuration, provenance, status, metrics (compressed), evaluations (verdicts without
-texts), the audit's report and the measured blame; no weights, no completions. `rlsd plot results/demo/runs`
-judges and draws them again.
+texts), the audit's report, the exposure of the decoys and the measured blame; no weights, no completions.
+`rlsd plot results/demo/runs` judges and draws them again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import typer
 
 from rlsd_cli.report.runs import find_runs
 
-WHOLE = ("config.yaml", "provenance.json", "status.json", "leakage/report.json", "leakage/exposure.json")
+AUDIT = ("leakage/report.json", "leakage/exposure.json", "leakage/exposure.parquet")
+WHOLE = ("config.yaml", "provenance.json", "status.json", *AUDIT)
 JSON = ("eval/**/*.json", "credit/*.json")
 VERDICTS = ("suite", "prompt_id", "sample_id", "correct", "unit", "meta", "length")
 

@@ -243,7 +243,7 @@ def show_exposure(console: Console, run_dir: Path, samples: int, as_json: bool) 
         typer.echo(json.dumps(result, indent=1))
     else:
         print_exposure(console, result)
-        typer.echo(f"written: {run_dir}/leakage/exposure.json, exposure.svg")
+        typer.echo(f"written: {run_dir}/leakage/exposure.json, exposure.parquet, exposure.svg")
 
 
 def refuse_combinations(

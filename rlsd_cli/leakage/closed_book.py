@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rlsd_cli.leakage.decoys import Decoys, wrong_reference
+from rlsd_cli.leakage.decoys import Decoys, hashed, wrong_reference
 from rlsd_cli.leakage.exposure import Scores
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 
 ROWS = 64  # sequences in one forward pass over text
+SAMPLED = 64  # completions that are sampled at once
 
 
 def spoken(task: Task, example: Example, kind: ReferenceKind, decoy: str) -> str:
@@ -69,35 +70,49 @@ def log_probabilities(model: Any, processing: Any, prompt: Any, texts: Sequence[
 
 
 def score_prompt(
-    model: Any,
-    processing: Any,
-    task: Task,
-    example: Example,
-    kind: ReferenceKind,
-    decoys: Decoys,
-    samples: int = 0,
-    budget: int = 0,
+    model: Any, processing: Any, task: Task, example: Example, kind: ReferenceKind, decoys: Decoys
 ) -> Scores:
-    """Score one question closed-book, and sample answers to it.
+    """Score one question closed-book.
 
     Args:
         model: The student.
         processing: Its tokenizer or processor.
         task: The run's.
         example: The question.
-        kind: The kind of reference that the teacher saw.
+        kind: The kind of text that holds the decoy.
         decoys: Its decoys.
-        samples: Completions to sample for the follow rate; 0: none.
+    """
+    texts = [spoken(task, example, kind, decoy) for decoy in (decoys.seen, *decoys.unseen)]
+    seen, *unseen = log_probabilities(model, processing, example.prompt, texts)
+    return Scores(example.id, seen, tuple(unseen))
+
+
+def follow_shares(
+    model: Any, processing: Any, task: Task, chosen: Sequence[tuple[Example, Decoys]], samples: int, budget: int
+) -> list[tuple[float, ...]]:
+    """Return for each question the share of its samples whose answer is the decoy, then that of each unseen one.
+
+    Args:
+        model: The student.
+        processing: Its tokenizer or processor.
+        task: The run's.
+        chosen: The questions with their decoys.
+        samples: Completions per question.
         budget: Tokens of a completion.
     """
-    candidates = [decoys.seen, *decoys.unseen]
-    texts = [spoken(task, example, kind, decoy) for decoy in candidates]
-    seen, *unseen = log_probabilities(model, processing, example.prompt, texts)
-    follows: tuple[float, ...] = ()
-    if samples:
-        from rlsd_cli.generation.sample import sample
+    import torch
 
-        said = sample(model, processing, [example.prompt] * samples, max_new_tokens=budget).texts
-        answers = [task.verify(text, example.answer, example.id).extracted for text in said]
-        follows = tuple(answers.count(candidate) / samples for candidate in candidates)
-    return Scores(example.id, seen, tuple(unseen), follows)
+    from rlsd_cli.generation.sample import sample
+
+    torch.manual_seed(hashed("follow", *(example.id for example, _ in chosen)) % 2**63)  # equal audits, equal numbers
+    found = []
+    together = max(1, SAMPLED // samples)
+    for start in range(0, len(chosen), together):
+        part = chosen[start : start + together]
+        prompts = [example.prompt for example, _ in part for _ in range(samples)]
+        said = sample(model, processing, prompts, max_new_tokens=budget).texts
+        for place, (example, decoys) in enumerate(part):
+            own = said[place * samples : (place + 1) * samples]
+            answers = [task.verify(text, example.answer, example.id).extracted for text in own]
+            found.append(tuple(answers.count(candidate) / samples for candidate in (decoys.seen, *decoys.unseen)))
+    return found

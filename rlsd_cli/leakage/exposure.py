@@ -33,8 +33,13 @@ def exposure(seen: float, unseen: Sequence[float]) -> float:
     """
     higher = sum(other > seen for other in unseen)
     tied = sum(other == seen for other in unseen)
+    return of_rank(higher, tied, len(unseen))
+
+
+def of_rank(higher: int, tied: int, unseen: int) -> float:
+    """Return the exposure in bits of a candidate that ``higher`` of ``unseen`` others beat and ``tied`` equal."""
     ranks = range(higher + 1, higher + tied + 2)
-    return log2(len(unseen) + 1) - sum(map(log2, ranks)) / len(ranks)
+    return log2(unseen + 1) - sum(map(log2, ranks)) / len(ranks)
 
 
 def null_exposure(unseen: int) -> float:
@@ -63,6 +68,11 @@ class Scores:
     seen: float
     unseen: tuple[float, ...]
     follows: tuple[float, ...] = ()
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """How many unseen candidates are more probable than the seen one, and how many equally."""
+        return sum(other > self.seen for other in self.unseen), sum(other == self.seen for other in self.unseen)
 
 
 def mean_excess(scores: Sequence[Scores]) -> Interval:

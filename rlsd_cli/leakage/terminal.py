@@ -88,9 +88,13 @@ def print_rules(console: Console, report: dict[str, Any]) -> None:
 def print_exposure(console: Console, result: dict[str, Any]) -> None:
     """Print the excess exposure and the follow rate by step."""
     console.print(
-        f"{result['method']}: {result['prompts']} questions whose teacher saw a decoy ({result['reference']}), each "
-        f"against {result['unseen']} or more decoys drawn alike that nobody saw; 0 bits: nothing was taken over"
+        f"{result['method']}: {result['prompts']} questions with a decoy ({result['reference']}), each against "
+        f"{result['unseen']} or more drawn alike that nobody saw; 0 bits: nothing was taken over"
     )
+    if result["shown"] is False:
+        console.print(
+            "no teacher of this arm sees references, so nobody saw the decoys either: a placebo, 0 is expected"
+        )
     table = grid("step", "excess, bits", "95 % over prompts", "p", "follows, %", "minus unseen, points", "p")
     for row in result["by_step"]:
         follow = row.get("follow_difference")

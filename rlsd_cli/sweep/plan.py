@@ -20,6 +20,9 @@ from rlsd_cli.evaluation.results import evaluations
 from rlsd_cli.evaluation.settings import UNKNOWN, EvalOptions
 from rlsd_cli.runs.directory import RunDir, read_object
 
+DECOYS = 20  # questions with a decoy, expected, from which on a sweep measures their exposure
+FOLLOW_SAMPLES = 4  # completions per question with a decoy
+
 
 class RunEntry(Section):
     """One variant of a sweep."""
@@ -92,6 +95,7 @@ class PlannedRun:
     evaluate: tuple[str, ...]
     audit: tuple[str, ...]
     blame: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
     options: EvalOptions = field(default_factory=EvalOptions)
 
     @property
@@ -176,6 +180,7 @@ def plan_run(sweep: SweepFile, entry: RunEntry, label: str, seed: int, base: Pat
         evaluate=("rlsd", "eval", str(path), *evaluation(sweep, config)),
         audit=("rlsd", "leakage-audit", str(path)),
         blame=measurement(sweep, path) if load_arm(entry.method).blame else (),
+        expose=exposure(config, path),
         options=options(sweep),
     )
 
@@ -217,6 +222,16 @@ def measurement(sweep: SweepFile, path: Path) -> tuple[str, ...]:
     return ("rlsd", "eval", str(path), "--planted", str(sweep.planted)) if sweep.planted else ()
 
 
+def exposure(config: RunConfig, path: Path) -> tuple[str, ...]:
+    """Return the command that measures the exposure of a run's decoys, where it has enough of them.
+
+    It needs the checkpoints, which a sweep's user may remove afterwards; exposure.parquet is small and stays.
+    """
+    decoys = config.leakage.decoy_share * config.train.steps * config.train.prompts_per_step
+    samples = ("--exposure-samples", str(FOLLOW_SAMPLES))
+    return ("rlsd", "leakage-audit", str(path), "--exposure", *samples) if decoys >= DECOYS else ()
+
+
 def missing(run: PlannedRun) -> list[tuple[str, ...]]:
     """Return the commands of a run that are still to be run, in their order; none of a whole run.
 
@@ -240,6 +255,8 @@ def missing(run: PlannedRun) -> list[tuple[str, ...]]:
         left = [] if evaluated and (audited or not run.audit) else [run.evaluate, run.audit]
     if left or not _measured(run):
         left.append(run.blame)
+    if not trained or not (run_dir.leakage_dir / "exposure.parquet").is_file():
+        left.append(run.expose)
     return [command for command in left if command]
 
 

@@ -3,12 +3,13 @@
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rlsd_cli.config.run import RunConfig
-from rlsd_cli.leakage.closed_book import log_probabilities, score_prompt, spoken
+from rlsd_cli.leakage.closed_book import follow_shares, log_probabilities, score_prompt, spoken
 from rlsd_cli.leakage.decoys import (
     UNSEEN,
     answer_pool,
@@ -166,11 +167,10 @@ def loaded():
     return load_model(ModelConfig()).eval(), load_tokenizer("micro-base")
 
 
-def measured(model, tokenizer, task, chosen, samples=0):
-    return [
-        score_prompt(model, tokenizer, task, example, "solution", decoys, samples, task.max_completion_tokens)
-        for example, decoys in chosen
-    ]
+def measured(model, tokenizer, task, chosen, samples):
+    follows = follow_shares(model, tokenizer, task, chosen, samples, task.max_completion_tokens)
+    scores = [score_prompt(model, tokenizer, task, example, "solution", decoys) for example, decoys in chosen]
+    return [replace(score, follows=shares) for score, shares in zip(scores, follows, strict=True)]
 
 
 def test_a_student_that_was_made_to_memorise_its_decoys_is_exposed(questions):

@@ -91,6 +91,7 @@ def test_the_printed_command_builds_the_planned_configuration():
 def sweep_file(tmp_path, **changes):
     content = {"output_dir": str(tmp_path / "runs"), "seeds": [0], "runs": [{"method": "grpo"}], **changes}
     path = tmp_path / "sweep.yaml"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(content))
     return path
 
@@ -166,6 +167,24 @@ def test_the_blame_of_rlsd_is_measured_once_without_evaluating_again(tmp_path):
     assert missing(rlsd) == []
     (_, more) = plan(read_sweep(sweep_file(tmp_path, planted=30, runs=[{"method": "grpo"}, {"method": "rlsd"}])))
     assert missing(more) == [more.blame]
+
+
+def test_a_sweep_with_decoys_measures_their_exposure_once_where_there_are_enough(tmp_path):
+    settings = {"leakage": {"decoy_share": 0.1}, "train": {"steps": 20}}
+    (run,) = plan(read_sweep(sweep_file(tmp_path, set=settings)))
+    assert run.expose[:4] == ("rlsd", "leakage-audit", str(run.path), "--exposure")
+    assert missing(run) == [run.train, run.evaluate, run.audit, run.expose]
+    directory = RunDir(run.path)
+    write_text(directory.config_file, dump(run.config))
+    directory.write_status(state="complete")
+    write_json(directory.eval_dir / "chain.json", EVALUATED)
+    write_json(directory.leakage_dir / "report.json", {})
+    assert missing(run) == [run.expose]
+    write_text(directory.leakage_dir / "exposure.parquet", "")
+    assert missing(run) == []
+    for few in ({**settings, "leakage": {"decoy_share": 0.0}}, {**settings, "train": {"steps": 2}}):
+        (other,) = plan(read_sweep(sweep_file(tmp_path / "few", output_dir=str(tmp_path / "few"), set=few)))
+        assert other.expose == ()
 
 
 def test_the_untrained_model_is_evaluated_once_whatever_the_seeds(tmp_path):
