@@ -49,6 +49,14 @@ def plot(
             rich_help_panel=WHAT,
         ),
     ] = None,
+    claims: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PAPER",
+            help="Judge the claims of another paper, too, by its arXiv number, or 'all'; repeatable.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     power: Annotated[
         bool,
         typer.Option("--power", help="Only the table of how many seeds each comparison takes.", rich_help_panel=WHAT),
@@ -83,15 +91,18 @@ def plot(
     Examples:
       rlsd plot runs/micro --output-dir results/micro
       rlsd plot runs/micro --figure fig3a --figure table2 --format pdf,svg
+      rlsd plot runs/all-arms --figure report --claims 2601.18734
       rlsd plot --literature
       rlsd plot --credit runs/micro/rlsd/seed-0 --prompt 3
     """
     if literature:
-        if figure or credit is not None:
-            raise UserError("--literature draws one picture and its table: leave --figure and --credit out.")
+        if figure or claims or credit is not None:
+            raise UserError("--literature draws one picture and its table: leave --figure, --claims and --credit out.")
         draw_literature(run_dirs or [], output_dir or Path("results/literature"), formats, style)
         return
     if credit is not None:
+        if claims:
+            raise UserError("--claims is for the report of runs: leave it out with --credit.")
         if run_dirs:
             raise UserError("give either run directories or --credit RUN_DIR, not both.")
         show_credit(credit, prompt=prompt, step=step, output_dir=output_dir, formats=formats, style=style)
@@ -106,7 +117,23 @@ def plot(
         for module in figures:
             FIGURES.update(outside(module))
     chosen = ["power"] if power else figure or []
-    draw_all(run_dirs, chosen, output_dir, formats, style, gates or Path("results/gates"))
+    papers = papers_asked(claims or [])
+    if papers and chosen and "report" not in chosen:
+        chosen = [*chosen, "report"]  # the page that has them
+    draw_all(run_dirs, chosen, output_dir, formats, style, gates or Path("results/gates"), papers)
+
+
+def papers_asked(names: list[str]) -> list[str]:
+    """Return the papers other than the refereed one, whose claims are always judged.
+
+    Raises:
+        UserError: No file has claims of one of them.
+    """
+    from rlsd_cli.report.claims import check_paper, known_papers
+
+    refereed, *others = known_papers()
+    asked = [paper for name in names for paper in (others if name == "all" else [check_paper(name)])]
+    return [paper for paper in dict.fromkeys(asked) if paper != refereed]
 
 
 def draw_literature(run_dirs: list[Path], output: Path, formats: str, style: Literal["paper", "slides"]) -> None:
@@ -135,6 +162,7 @@ def draw_all(
     formats: str,
     style: Literal["paper", "slides"],
     gates: Path,
+    papers: list[str],
 ) -> None:
     """Render everything and print what was written and what was not."""
     from rich.console import Console
@@ -159,6 +187,7 @@ def draw_all(
             formats=suffixes,
             style=style,
             command=shlex.join(["rlsd", *sys.argv[1:]]) if sys.argv[1:2] == ["plot"] else "rlsd plot",
+            papers=papers,
             told=lambda name: status.update(f"drawing {name} …"),
         )
     for note in comparison.notes:
@@ -174,6 +203,10 @@ def draw_all(
     for each in result.shown:
         if (each.name == "summary" or chosen == [each.name]) and each.table is not None:
             talk.print(summary_table(each.table))
+    for title, page in result.pages.items():
+        talk.print(f"{title}:", markup=False, highlight=False, soft_wrap=True)
+        for claim, finding in page.claims:
+            talk.print(f"  {claim.statement}: {finding.verdict}", markup=False, highlight=False, soft_wrap=True)
     for path in result.files:
         typer.echo(path)
     if not result.files:

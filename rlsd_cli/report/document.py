@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +132,7 @@ def document(
     left_out: Sequence[tuple[str, str]],
     output: Path,
     command: str,
+    others: Mapping[str, Page] | None = None,
 ) -> str:
     """Return REPORT.md, equal for equal runs: it holds no date but those of the runs.
 
@@ -142,6 +143,7 @@ def document(
         left_out: (name, reason) of those that were not.
         output: Where REPORT.md goes; links are relative to it.
         command: The command line that made it.
+        others: Claims of other papers with their verdicts, by the paper's title.
     """
     variants = in_order(comparison.variants.values())
     about = paper()["paper"]
@@ -151,6 +153,7 @@ def document(
     span = f" from runs started {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
     parts.append(f"{made}{span}. Every number outside the last section is measured on the runs listed here.\n")
     parts.append("## The claims\n\n" + _claims(page) + (_gates(comparison.gates) if comparison.gates else ""))
+    parts += [f"## The claims of {title}\n\n{_claims(each)}" for title, each in (others or {}).items()]
     parts.append("## The runs\n\n" + _setup(variants))
     if comparison.notes:
         parts.append("Noticed while sorting them:\n\n" + "".join(f"- {note}\n" for note in comparison.notes))

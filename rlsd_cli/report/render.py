@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
-from rlsd_cli.report.claims import examine
+from rlsd_cli.report.claims import Page, examine, judge_paper, paper_claims
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.document import document
 from rlsd_cli.report.figures import FIGURES
@@ -46,11 +46,12 @@ class Shown:
 
 @dataclass
 class Rendered:
-    """All that was written, and what was not, with the reason."""
+    """All that was written, and what was not, with the reason; and the claims of other papers, by title."""
 
     shown: list[Shown] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     report: Path | None = None
+    pages: dict[str, Page] = field(default_factory=dict)
 
     @property
     def files(self) -> list[Path]:
@@ -95,6 +96,7 @@ def render(
     formats: Sequence[str],
     style: StyleName = "paper",
     command: str = "",
+    papers: Sequence[str] = (),
     told: Callable[[str], None] = lambda name: None,
 ) -> Rendered:
     """Write the figures and tables named into ``output``.
@@ -106,6 +108,7 @@ def render(
         formats: Of figures.
         style: Of figures.
         command: The command line, for the report.
+        papers: arXiv numbers of papers whose claims the report judges after those of the refereed one.
         told: Called with each name before it is made.
 
     Raises:
@@ -128,7 +131,8 @@ def render(
             told(REPORT)
             result.report = output / "REPORT.md"
             page = examine(comparison)
-            text = document(comparison, page, result.shown, result.left_out, output, command)
+            result.pages = {paper_claims(paper).title: judge_paper(comparison, paper) for paper in papers}
+            text = document(comparison, page, result.shown, result.left_out, output, command, result.pages)
             write_text(result.report, text)
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): give another --output-dir.") from None

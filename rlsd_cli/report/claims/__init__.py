@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from rlsd_cli.report.claims.base import Claim, Finding, Margin, Measured, NotTestable
 from rlsd_cli.report.claims.estimates import Estimate, from_interval, over_seeds
-from rlsd_cli.report.claims.judge import Page, examine
+from rlsd_cli.report.claims.judge import Page, examine, judge_paper
 from rlsd_cli.report.claims.papers import paper_claims, read_claims
-from rlsd_cli.report.claims.registry import Claims, claim, measure
+from rlsd_cli.report.claims.registry import Claims, check_paper, claim, known_papers, measure
 from rlsd_cli.report.claims.rules import Part
 
 __all__ = [
@@ -23,9 +23,12 @@ __all__ = [
     "NotTestable",
     "Page",
     "Part",
+    "check_paper",
     "claim",
     "examine",
     "from_interval",
+    "judge_paper",
+    "known_papers",
     "measure",
     "over_seeds",
     "paper_claims",

@@ -51,6 +51,7 @@ class Claim:
         arms: Selectors of arms, as `rlsd_cli.report.claims.select.chosen` reads them.
         measure: From runs and claim to numbers; raises Missing where runs lack, NotTestable where they can't say.
         controls: Keys of controls: where one is not seen, a verdict that nothing is there counts for nothing.
+        gates: Claims whose gates are this one's, too.
         options: Further numbers of the measure.
     """
 
@@ -63,6 +64,7 @@ class Claim:
     arms: tuple[str, ...]
     measure: Callable[[Comparison, Claim], Measured]
     controls: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rlsd_cli.report.claims.base import Claim, Finding, Measured, NotTestable
 from rlsd_cli.report.claims.estimates import LEVEL
 from rlsd_cli.report.claims.papers import claims_of_arm, paper_claims
-from rlsd_cli.report.claims.registry import ADDED, Claims
+from rlsd_cli.report.claims.registry import ADDED, PAPER, Claims, check_paper
 from rlsd_cli.report.claims.rules import NOT_TESTABLE, NOT_TESTED, RULES, SEEN, UNDECIDED, Verdict
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.gates import Gate, failed
@@ -24,19 +24,30 @@ class Page:
 
 
 def examine(comparison: Comparison, claims: Claims | None = None) -> Page:
-    """Judge every claim of a paper, and those that the arms of the runs bring.
+    """Judge every claim of a paper.
 
     Args:
         comparison: The runs.
-        claims: Of a paper; of the refereed one where None.
+        claims: Of a paper; where None, of the refereed one, with those that the arms of the runs bring and those of
+            modules of one's own.
     """
     given = claims or paper_claims()
     controls = judged(given.controls.values(), comparison)
     by_key = {claim.key: finding for claim, finding in controls}
-    everything = [*given.claims, *ADDED.values(), *_of_arms(comparison)]
+    own = [*ADDED.values(), *_of_arms(comparison)] if claims is None else []
+    everything = [*given.claims, *own]
     found = judged(everything, comparison, failed(comparison.gates))
     by_key |= {claim.key: finding for claim, finding in found}
     return Page([(claim, _with_controls(claim, finding, by_key)) for claim, finding in found], controls)
+
+
+def judge_paper(comparison: Comparison, paper: str) -> Page:
+    """Judge the claims of a paper by its arXiv number; those of each paper are a page of their own (Holm).
+
+    Raises:
+        UserError: No file has claims of that paper; the sentence lists those that there are.
+    """
+    return examine(comparison, None if check_paper(paper) == PAPER else paper_claims(paper))
 
 
 def _of_arms(comparison: Comparison) -> list[Claim]:
@@ -65,7 +76,7 @@ def judged(
         told = measured[key]
         findings[key] = Finding(verdict, told.evidence + _alone(verdict, p_values[key]), p, parts=told.parts)
     for claim in asked:
-        failed = (gates or {}).get(claim.key, ())
+        failed = [gate for key in (claim.key, *claim.gates) for gate in (gates or {}).get(key, ())]
         finding = findings[claim.key]
         if failed and finding.verdict != NOT_TESTED:
             reasons = "; ".join(gate.sentence for gate in failed)

@@ -17,6 +17,7 @@ from rlsd_cli.report.claims.registry import (
     ClaimsFile,
     Entry,
     MarginEntry,
+    check_paper,
     claims_file,
 )
 from rlsd_cli.report.reported import difference_of
@@ -30,6 +31,13 @@ def read_claims(path: Path) -> Claims:
         UserError: The file is missing or not of the described form, or names a measure or threshold that isn't there.
     """
     entries = validated(ClaimsFile, read_yaml(path), str(path))
+    if entries.like is not None:
+        other = validated(ClaimsFile, read_yaml(like := claims_file(check_paper(entries.like))), str(like))
+        named = {name for entry in entries.claims.values() for name in entry.controls}
+        lent = {key: entry for key, entry in other.controls.items() if key in named}
+        entries = entries.model_copy(
+            update={"thresholds": other.thresholds | entries.thresholds, "controls": lent | entries.controls}
+        )
     keys = [*entries.claims, *entries.controls]
     for key, entry in (*entries.claims.items(), *entries.controls.items()):
         for name in entry.controls:
@@ -43,9 +51,13 @@ def read_claims(path: Path) -> Claims:
     )
 
 
-def paper_claims() -> Claims:
-    """Return the claims of the paper whose results the suite referees."""
-    return read_claims(claims_file(PAPER))
+def paper_claims(paper: str = PAPER) -> Claims:
+    """Return the claims of a paper, of the one whose results the suite referees if none is named.
+
+    Raises:
+        UserError: No file has claims of that paper.
+    """
+    return read_claims(claims_file(check_paper(paper)))
 
 
 def claims_of_arm(name: str, title: str, keys: tuple[str, ...]) -> list[Claim]:
@@ -86,6 +98,7 @@ def _claim(key: str, entry: Entry, file: ClaimsFile, path: Path) -> Claim:
         entry.arms,
         MEASURES[entry.measure],
         entry.controls,
+        entry.gates,
         {name: file.thresholds.get(str(value), value) for name, value in entry.options.items()},
     )
 

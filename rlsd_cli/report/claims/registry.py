@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from rlsd_cli.arms.configure import presets_dir
 from rlsd_cli.config.layers import Section, read_yaml, validated
+from rlsd_cli.errors import UserError
 from rlsd_cli.report.claims.base import Claim, Margin, Measured
 from rlsd_cli.report.claims.rules import RuleName
 from rlsd_cli.report.comparison import Comparison
@@ -49,13 +51,18 @@ class Entry(Section):
     arms: tuple[str, ...] = ()
     text: Annotated[str, Field(min_length=1)]
     controls: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()  # claims of the refereed paper: a gate that bars one of them bars this one, too
     options: dict[str, float | str] = Field(default_factory=dict)  # a text names a threshold, if there is such a one
 
 
 class ClaimsFile(Section):
-    """A file of claims: thresholds by name, claims and controls by key."""
+    """A file of claims: thresholds by name, claims and controls by key.
+
+    ``like`` names a paper whose thresholds and controls can be named, too.
+    """
 
     title: str
+    like: str | None = None
     thresholds: dict[str, float] = Field(default_factory=dict)
     claims: dict[str, Entry]
     controls: dict[str, Entry] = Field(default_factory=dict)
@@ -102,6 +109,24 @@ def claim(key: str, statement: str, *, place: str, text: str, rule: RuleName, ma
 def claims_file(name: str) -> Path:
     """Return the file of a paper's claims that comes with the suite."""
     return presets_dir() / "claims" / f"{name}.yaml"
+
+
+def known_papers() -> list[str]:
+    """Return the arXiv numbers of the papers whose claims come with the suite, the refereed one first."""
+    found = sorted(path.stem for path in claims_file(PAPER).parent.glob("*.yaml") if path.stem != OF_ARMS)
+    return sorted(found, key=lambda name: name != PAPER)
+
+
+def check_paper(name: str) -> str:
+    """Return the number of a paper that has a file of claims, ``arXiv:`` before it and ``v2`` behind it dropped.
+
+    Raises:
+        UserError: There is none.
+    """
+    number = re.sub(r"^arxiv[:\s]*|v\d+$", "", name.strip(), flags=re.IGNORECASE)
+    if number not in known_papers():
+        raise UserError(f"there are no claims of a paper '{name[:100]}'; there are: {', '.join(known_papers())}.")
+    return number
 
 
 @functools.cache
