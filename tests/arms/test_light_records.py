@@ -26,7 +26,7 @@ LIGHT = {
     "from rlsd_cli.arms import load_arm; load_arm('lab.positive')",
     "a plan of a sweep": "from pathlib import Path\n"
     "from rlsd_cli.sweep.plan import plan, read_sweep\n"
-    "plan(read_sweep(Path('experiments/micro/released.yaml')))",
+    "plan(read_sweep(Path('experiments/micro/paper.yaml')))",
     "a mistyped key": "from rlsd_cli.arms.configure import build\n"
     "from rlsd_cli.errors import UserError\n"
     "try: build([{'method': 'rlsd', 'objective': {'epsilom_w': 1}}])\n"
