@@ -15,9 +15,13 @@ import runpy
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+from rlsd_cli.sweep.launcher import through_launcher
+from rlsd_cli.sweep.placement import LAUNCHER
 
 ACCELERATORS = ("nvidia0", "nvidiactl", "kfd", "accel", "dxg")  # in /dev
 
@@ -37,15 +41,15 @@ def context() -> ForkServerContext | SpawnContext:
     return made
 
 
-def start(command: tuple[str, ...], log: Path) -> BaseProcess:
-    """Start ``rlsd …`` in a process of its own, its output appended to ``log``."""
-    process = context().Process(target=run, args=(command, str(log)), name=" ".join(command[:2]))
+def start(command: tuple[str, ...], log: Path, environment: Mapping[str, str]) -> BaseProcess:
+    """Start a command in a process of its own, its output appended to ``log``."""
+    process = context().Process(target=run, args=(command, str(log), dict(environment)), name=" ".join(command[:2]))
     process.start()
     return process
 
 
-def run(command: tuple[str, ...], log: str) -> None:
-    """Run a command as `rlsd` would; in the child.
+def run(command: tuple[str, ...], log: str, environment: Mapping[str, str]) -> None:
+    """Run a command as a shell would; in the child.
 
     Raises:
         SystemExit: With the command's exit code.
@@ -55,7 +59,10 @@ def run(command: tuple[str, ...], log: str) -> None:
     os.dup2(file, 2)
     os.close(file)
     os.setpgrp()  # Ctrl-C goes to the sweep, which asks its runs to leave, once
+    os.environ.update(environment)
     threading.Thread(target=leave_with_parent, daemon=True).start()
+    if command[: len(LAUNCHER)] == LAUNCHER:
+        raise SystemExit(through_launcher(command[len(LAUNCHER) :]))
     sys.argv = list(command)
     try:
         runpy.run_module("rlsd_cli", run_name="__main__")
@@ -72,3 +79,17 @@ def leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def leave_with_input(descriptor: int) -> None:
+    """Wait until nobody holds the other end of a pipe, then ask this process to leave."""
+    while os.read(descriptor, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    pipe = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    threading.Thread(target=leave_with_input, args=(pipe,), daemon=True).start()
+    run(tuple(sys.argv[2:]), sys.argv[1], {})

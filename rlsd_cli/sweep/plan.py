@@ -139,7 +139,7 @@ def plan(sweep: SweepFile, output_dir: Path | None = None, seeds: list[int] | No
     Raises:
         UserError: A method, preset or key is unknown, two variants have one label, or the output directory is a file.
     """
-    base = output_dir or Path(sweep.output_dir)
+    base = (output_dir or Path(sweep.output_dir)).absolute()  # another machine's process starts elsewhere
     if base.exists() and not base.is_dir():
         raise UserError(f"{base} is a file: give a directory with --output-dir.")
     entries = [variant for entry in sweep.runs for variant in entry.variants()]

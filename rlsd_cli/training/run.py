@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,10 @@ from rlsd_cli.arms import configure, load_arm
 from rlsd_cli.config.run import RunConfig, dump
 from rlsd_cli.errors import UserError
 from rlsd_cli.models.libraries import quiet_libraries
+from rlsd_cli.runs import lock
 from rlsd_cli.runs.crash import CRASH_FILE, remember_run
-from rlsd_cli.runs.directory import RunDir, no_links, read_object, write_json, write_text
+from rlsd_cli.runs.directory import RunDir, read_object, write_json, write_text
 from rlsd_cli.training.distributed import on_main, rank, world_size
-
-
-@contextmanager
-def locked(run_dir: RunDir) -> Iterator[None]:
-    """Hold the run directory for this process.
-
-    Raises:
-        UserError: Another process trains in it.
-    """
-    run_dir.path.mkdir(parents=True, exist_ok=True)
-    with open(run_dir.path / ".lock", "w", opener=no_links) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"another process is training in {run_dir.path}: wait for it or stop it.") from None
-        yield
 
 
 def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
@@ -46,7 +30,7 @@ def prepare(path: Path, config: RunConfig, resume: bool) -> RunDir:
         raise UserError(f"{path} is a file: give a directory with --output-dir.")
     # Empty directories are what a run leaves that failed while it was built.
     occupied = path.is_dir() and any(
-        child.name not in (".lock", CRASH_FILE) and (child.is_symlink() or not child.is_dir())
+        child.name not in (lock.LOCK_FILE, CRASH_FILE) and (child.is_symlink() or not child.is_dir())
         for child in path.rglob("*")
     )
     if not occupied:
@@ -87,7 +71,8 @@ def train(
         with ExitStack() as held:
 
             def claim() -> bool:
-                held.enter_context(locked(prepare(path, config, resume)))
+                prepare(path, config, resume)
+                held.enter_context(lock.held(path))
                 return run_dir.status_file.is_file() and run_dir.status().get("state") == "complete"
 
             claimed = on_main(claim)

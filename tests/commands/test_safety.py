@@ -18,8 +18,9 @@ from rlsd_cli.config.assignments import parse_assignment
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs.checkpoints import MARKER, checkpoint_files, digests
 from rlsd_cli.runs.directory import RunDir, append_line, write_text
+from rlsd_cli.runs.lock import held
 from rlsd_cli.tasks.images import load_images
-from rlsd_cli.training.run import locked, prepare, train
+from rlsd_cli.training.run import prepare, train
 
 PICKLES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
 
@@ -140,7 +141,7 @@ def test_nothing_is_written_through_a_link(tmp_path):
     with pytest.raises(UserError, match="symbolic link"):
         run.write_status(state="running")
     (run.path / ".lock").symlink_to(victim)
-    with pytest.raises(UserError, match="symbolic link"), locked(run):
+    with pytest.raises(UserError, match="symbolic link"), held(run.path):
         pass
     run.metrics_file.symlink_to(victim)
     with pytest.raises(UserError, match="symbolic link"):

@@ -19,8 +19,10 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.run import base_run
 from rlsd_cli.evaluation.settings import EvalOptions
 from rlsd_cli.runs.directory import RunDir, write_json, write_text
+from rlsd_cli.runs.lock import busy
 from rlsd_cli.sweep.child import context, start
-from rlsd_cli.sweep.launch import Job, busy, jobs_of, launch
+from rlsd_cli.sweep.launch import Job, jobs_of, launch
+from rlsd_cli.sweep.placement import devices_of, placement_of
 from rlsd_cli.sweep.plan import PlannedRun, missing, plan, read_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -215,8 +217,8 @@ def job(tmp_path, name, *codes):
 class Python:
     """A command's process that runs a line of Python instead."""
 
-    def __init__(self, command, log):
-        self.process = subprocess.Popen([sys.executable, "-c", command[-1]])
+    def __init__(self, command, log, environment):
+        self.process = subprocess.Popen([sys.executable, "-c", command[-1]], env={**os.environ, **environment})
         self.terminate, self.join = self.process.terminate, self.process.wait
 
     @property
@@ -251,12 +253,53 @@ def test_a_command_is_a_process_of_its_own_whose_crash_harms_no_other(tmp_path):
     log = tmp_path / "log"
     crashed = context().Process(target=os.abort)
     crashed.start()
-    refused, good = (start(("rlsd", *words), log) for words in (("eval", "nowhere"), ("--version",)))
+    refused, good = (start(("rlsd", *words), log, {}) for words in (("eval", "nowhere"), ("--version",)))
     for process in (crashed, refused, good):
         process.join()
     assert [each.exitcode for each in (crashed, refused, good)] == [-signal.SIGABRT, 2, 0]
     assert "nowhere does not exist" in log.read_text()
     assert f"rlsd {__version__}" in log.read_text()
+
+
+def test_each_run_has_gpus_of_its_own_and_as_many_go_at_once_as_the_gpus_hold(tmp_path, python_for_rlsd, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,GPU-6,7,8")
+    placement, gpus, parallel = devices_of(placement_of(2, None, None, 0), None, accelerated=False)
+    assert (placement.processes, gpus, parallel) == (2, ["4", "5", "GPU-6", "7", "8"], 2)
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    # A run writes what it sees and waits until another one has written, so that two are there at the same time.
+    code = (
+        "import os, pathlib, time; d = pathlib.Path({!r}); "
+        "(d / {!r}).write_text(os.environ['CUDA_VISIBLE_DEVICES'])\n"
+        "while len(list(d.iterdir())) < {}: time.sleep(0.01)"
+    )
+    jobs = [job(tmp_path, str(i), code.format(str(shown), str(i), 2 * (i // 2) + 2)) for i in range(4)]
+    together = []
+
+    def look(state):
+        together.append([j.environment["CUDA_VISIBLE_DEVICES"] for j in state if j.state == "running"])
+
+    assert launch(jobs, parallel, look, gpus=gpus, gpus_per_run=placement.gpus)
+    assert [path.read_text().count(",") for path in shown.iterdir()] == [1] * 4
+    assert max(map(len, together)) == 2
+    for seen in together:
+        devices = ",".join(seen).split(",") if seen else []
+        assert len(devices) == len(set(devices)), "no GPU has two runs"
+
+
+def test_a_run_without_gpus_sees_none(tmp_path, python_for_rlsd):
+    check = "import os; assert os.environ['CUDA_VISIBLE_DEVICES'] == ''"
+    assert launch([job(tmp_path, "a", check)], 1, gpus_per_run=0)
+
+
+def test_a_command_that_a_signal_has_ended_is_started_again_and_one_that_gave_up_is_not(tmp_path, python_for_rlsd):
+    marks = tmp_path / "marks"
+    kill = f"import os; f = open({str(marks)!r}, 'a'); f.write('x'); f.close(); os.kill(os.getpid(), 9)"
+    once = f"import os\nif not os.path.exists({str(tmp_path / 'o')!r}): open({str(tmp_path / 'o')!r}, 'w'); os.abort()"
+    jobs = [job(tmp_path, "always", kill), job(tmp_path, "once", once), job(tmp_path, "error", "raise SystemExit(1)")]
+    assert not launch(jobs, 3, tries=2)
+    assert [(each.state, each.lost) for each in jobs] == [("failed", 2), ("done", 1), ("failed", 0)]
+    assert marks.read_text() == "xxx"
 
 
 def test_never_more_jobs_at_a_time_than_asked(tmp_path, python_for_rlsd):

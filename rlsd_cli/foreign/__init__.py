@@ -1,0 +1,1 @@
+"""Logs of other training tools, made into run directories (docs/import.md)."""
