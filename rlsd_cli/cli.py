@@ -35,7 +35,6 @@ app = typer.Typer(
     name="rlsd",
     help="Compare self-distillation with RL for language models: train, evaluate, audit for leakage, plot.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     cls=Interruptible,
     rich_markup_mode="rich",

@@ -1,5 +1,6 @@
 """The command line as a person meets it: help at once, one sentence and exit code 2 for each mistake."""
 
+import os
 import subprocess
 import sys
 import time
@@ -45,6 +46,14 @@ def test_the_arms_are_readable_at_eighty_columns():
         assert f"{arm.data} · {arm.direction} · " in said
 
 
+def test_the_shell_completes_commands_and_options():
+    call = [sys.executable, "-c", "import sys; sys.argv = ['rlsd']; from rlsd_cli.cli import main; main()"]
+    for words, index, wanted in (("rlsd leak", 1, "leakage-audit"), ("rlsd sweep --gpus", 2, "--gpus-per-run")):
+        asked = {"_RLSD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(index)}
+        done = subprocess.run(call, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+        assert done.stdout.split() == [wanted]
+
+
 def test_the_help_is_grouped_by_what_people_do():
     shown = RUN.invoke(app, ["--help"], env={"COLUMNS": "80"}).output
     places = [shown.index(f"─ {panel} ─") for panel in ("Run", "Measure", "Show", "Check")]
@@ -52,7 +61,7 @@ def test_the_help_is_grouped_by_what_people_do():
     assert places[1] < shown.index("leakage-audit") < places[2]
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "leakage-audit", "plot", "sweep", "arms", "theory"])
+@pytest.mark.parametrize("command", ["train", "eval", "leakage-audit", "plot", "sweep", "import", "arms", "theory"])
 def test_each_command_explains_itself(command):
     result = RUN.invoke(app, [command, "--help"])
     assert result.exit_code == 0
