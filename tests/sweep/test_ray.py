@@ -43,7 +43,7 @@ def results(run):
     lines = [{key: value for key, value in line.items() if not key.startswith("time/")} for line in run.metrics()]
     evaluated = [{key: value for key, value in each.summary.items() if key != "model"} for each in evaluations(run)]
     report = json.loads((run.leakage_dir / "report.json").read_text())
-    return lines, evaluated, report["rate"] if "rate" in report else report["total"]
+    return lines, evaluated, (report["n"], report["hits"], report["by_step"])
 
 
 @pytest.mark.slow
