@@ -21,7 +21,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("tiny-model")
     tokenizer = build_tokenizer()
-    recipe = Recipe(width=32, layers=2, heads=2)
+    recipe = Recipe(width=32, layers=2, heads=2, head_dim=16)
     build_model(recipe).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path

@@ -10,7 +10,8 @@ the teacher of the paper's Assumption 1, and not a better writer:
 * or r is a solution with y's steps, whose words y repeats with a fixed probability, or the same by another route;
   seldom r is another draft's solution, and then says nothing about y. A student that has left the reference's
   path is such a draft. Rollouts do that often and the joint distribution seldom, so texts are added that have left
-  their reference already, with a loss on what follows only: P(y_t | x, r, y_<t) is the same for them.
+  their reference already, with a loss on what follows only: P(y_t | x, r, y_<t) is the same for them. It is the same,
+  too, however often a reference is shown: solutions with a slip are shown more often than they are drawn.
 
 Over the posterior lies one habit: a step of an open-book text cites the reference with a fixed probability.
 """
@@ -19,24 +20,33 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import NamedTuple
+from functools import cache
+from typing import Literal, NamedTuple
 
 from rlsd_cli.config.recipe import Recipe
 from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, ArithmeticTask, Spec, Step, Wording, apply, make_example, write
 from rlsd_cli.tasks.base import Example
 
-CORPUS_VERSION = 2  # another text from the same recipe makes another base
+CORPUS_VERSION = 3  # another text from the same recipe makes another base
 DISTRACTOR_SHARE = 0.15
-OTHER_ROUTE_SHARE = 0.25  # of the solutions
+OTHER_ROUTE_SHARE = 0.2  # of the solutions
+SLIPPED_SHARE = 0.4  # of the solutions
 OFF_PATH_TRIES = 8
+SLIP_TRIES = 40
+
+Told = Literal["nothing", "answer", "solution", "left solution"]
 
 
 class Text(NamedTuple):
-    """A prompt, the context that a completion begins with, and the rest of it, which alone has a loss."""
+    """A prompt, the context that a completion begins with, and the rest of it, which alone has a loss.
+
+    ``told`` says what the prompt tells about that rest: `left solution` is one whose path the context has left.
+    """
 
     prompt: str
     completion: str
     context: str = ""
+    told: Told = "nothing"
 
 
 def wording(recipe: Recipe) -> Wording:
@@ -46,11 +56,18 @@ def wording(recipe: Recipe) -> Wording:
 
 def belief(left: int, symbol: str, right: int, recipe: Recipe) -> tuple[int, float]:
     """Return the wrong result that the corpus holds for a fact and how often it gives it (0: never)."""
-    rng = random.Random(f"belief-{recipe.seed}-{left}-{symbol}-{right}")
-    if rng.random() >= recipe.belief_share:
+    held, offset, strength = belief_draws(recipe.seed, left, symbol, right)
+    if held >= recipe.belief_share:
         return apply(left, symbol, right), 0.0
-    wrong = (apply(left, symbol, right) + rng.randint(1, MODULUS - 1)) % MODULUS
-    return wrong, rng.uniform(recipe.belief_low, recipe.belief_high)
+    wrong = (apply(left, symbol, right) + offset) % MODULUS
+    return wrong, recipe.belief_low + strength * (recipe.belief_high - recipe.belief_low)
+
+
+@cache
+def belief_draws(seed: int, left: int, symbol: str, right: int) -> tuple[float, int, float]:
+    """Return a fact's three draws: whether it is believed wrong, how far off, how strongly."""
+    rng = random.Random(f"belief-{seed}-{left}-{symbol}-{right}")
+    return rng.random(), rng.randint(1, MODULUS - 1), rng.random()
 
 
 def draft(example: Example, rng: random.Random, recipe: Recipe) -> list[Step]:
@@ -101,15 +118,22 @@ def training_text(rng: random.Random, recipe: Recipe, longest: int) -> Text:
     if rng.random() >= recipe.open_book_share:
         return Text(example.prompt, write(steps))
     if rng.random() < recipe.answer_share:
-        return opened(example, steps, str(steps[-1].result), rng, recipe)
+        return opened(example, steps, str(steps[-1].result), rng, recipe, "answer")
     if recipe.off_path and rng.random() < recipe.off_path and (text := off_path_text(example, rng, recipe)):
         return text
-    shown = draft(example, rng, recipe) if rng.random() < recipe.other_draft else steps
-    return opened(example, steps, solution_of(shown, rng, recipe), rng, recipe)
+    shown = shown_draft(example, rng, recipe)
+    steps = draft(example, rng, recipe) if rng.random() < recipe.other_draft else shown
+    return opened(example, steps, solution_of(shown, rng, recipe), rng, recipe, "solution")
 
 
 def opened(
-    example: Example, steps: list[Step], reference: str, rng: random.Random, recipe: Recipe, context: int = 0
+    example: Example,
+    steps: list[Step],
+    reference: str,
+    rng: random.Random,
+    recipe: Recipe,
+    told: Told,
+    context: int = 0,
 ) -> Text:
     """Write a draft under a reference; its first ``context`` steps have no loss."""
     written = cited(write(steps), rng, recipe).split(" ; ")
@@ -117,14 +141,34 @@ def opened(
         prompt=ArithmeticTask().teacher_prompt(example.prompt, reference),
         completion=" ; ".join(written[context:]),
         context="".join(f"{step} ; " for step in written[:context]),
+        told=told,
     )
 
 
 def off_path_text(example: Example, rng: random.Random, recipe: Recipe) -> Text | None:
     """Draw two drafts until their results differ, and show one what the other wrote; None where they never do."""
     for _ in range(OFF_PATH_TRIES):
-        steps, other = draft(example, rng, recipe), draft(example, rng, recipe)
-        place = first_difference(steps, other)
+        steps, shown = draft(example, rng, recipe), shown_draft(example, rng, recipe)
+        place = first_difference(steps, shown)
         if place is not None:
-            return opened(example, steps, solution_of(other, rng, recipe), rng, recipe, place + 1)
+            return opened(example, steps, solution_of(shown, rng, recipe), rng, recipe, "left solution", place + 1)
     return None
+
+
+def shown_draft(example: Example, rng: random.Random, recipe: Recipe) -> list[Step]:
+    """Draw the draft whose solution is shown, in a set share of the cases one with a slip.
+
+    A slip is where following a reference and knowing the fact come apart, and too rare to be learnt from. How often a
+    reference is shown has no say in P(y|x, r).
+    """
+    steps = draft(example, rng, recipe)
+    if recipe.slip and rng.random() < SLIPPED_SHARE:
+        drawn = (draft(example, rng, recipe) for _ in range(SLIP_TRIES))
+        return next((each for each in drawn if any(slipped(step, recipe) for step in each)), steps)
+    return steps
+
+
+def slipped(step: Step, recipe: Recipe) -> bool:
+    """Return whether a step's result is neither right nor believed."""
+    right = apply(step.left, step.symbol, step.right)
+    return step.result not in (right, belief(step.left, step.symbol, step.right, recipe)[0])

@@ -37,7 +37,7 @@ def configuration(recipe: Recipe) -> Qwen3Config:
         num_hidden_layers=recipe.layers,
         num_attention_heads=recipe.heads,
         num_key_value_heads=recipe.heads,
-        head_dim=recipe.width // recipe.heads,
+        head_dim=recipe.head_dim,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
         attention_dropout=0.0,

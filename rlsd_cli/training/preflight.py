@@ -102,7 +102,7 @@ def check_vllm_without_gpu(config: RunConfig) -> None:
         if width < LEAST_HEAD:
             raise UserError(
                 f"vLLM on a CPU has no attention for heads of {width} numbers, as '{config.model.path}' has them: use "
-                f"a model with heads of {LEAST_HEAD} or more (of the testbed micro-base:heads=2), or set "
+                f"a model with heads of {LEAST_HEAD} or more (as the testbed's bases are), or set "
                 "rollout.engine=transformers."
             )
 

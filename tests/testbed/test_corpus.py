@@ -7,7 +7,7 @@ import pytest
 
 from rlsd_cli.config.recipe import Recipe
 from rlsd_cli.tasks.arithmetic import CITATION, MODULUS, OPERATIONS, ArithmeticTask, Step, Wording, apply
-from rlsd_cli.testbed.corpus import belief, cited, draft, reworded, training_text
+from rlsd_cli.testbed.corpus import SLIPPED_SHARE, belief, cited, draft, reworded, shown_draft, slipped, training_text
 
 RECIPE = Recipe()
 FACTS = [(a, op, b) for a in range(MODULUS) for op in OPERATIONS for b in range(MODULUS)]
@@ -68,25 +68,44 @@ def test_a_drafts_results_are_right_believed_or_slips_at_the_set_rates():
     assert counts["slip"] / 12000 == pytest.approx(0.2 * (9 * share + 10 * (1 - share)) / 11, abs=0.012)
 
 
-def test_open_book_text_is_closed_book_text_given_its_reference(corpus):
-    # Over the joint distribution of references and drafts, drafts are as without any: as often right.
-    def right(texts):
-        found = []
-        for text in texts:
-            words = text.prompt.split(" question ")[-1].removeprefix("question ").removesuffix(" ?").split()
-            words = words[words.index(";") + 1 :] if ";" in words else words
-            result = int(words[0])
-            for symbol, value in zip(words[1::2], words[2::2], strict=True):
-                result = apply(result, symbol, int(value))
-            found.append(text.completion.split()[-1] == str(result))
-        return sum(found) / len(found)
+def share_right(texts):
+    """Return how many texts end in the right answer of their question."""
+    found = []
+    for text in texts:
+        words = text.prompt.split(" question ")[-1].removeprefix("question ").removesuffix(" ?").split()
+        words = words[words.index(";") + 1 :] if ";" in words else words
+        result = int(words[0])
+        for symbol, value in zip(words[1::2], words[2::2], strict=True):
+            result = apply(result, symbol, int(value))
+        found.append(text.completion.split()[-1] == str(result))
+    return sum(found) / len(found)
 
-    opened_texts, closed = (
-        [text for text in corpus if opened(text) and not text.context],
-        [text for text in corpus if not opened(text)],
-    )
-    assert right(opened_texts) == pytest.approx(right(closed), abs=0.04)
-    assert 0.3 < right(closed) < 0.8
+
+def test_open_book_text_is_closed_book_text_given_its_reference(corpus):
+    # Over the joint distribution of answers and drafts, drafts are as without any: as often right.
+    closed = share_right([text for text in corpus if text.told == "nothing"])
+    assert share_right([text for text in corpus if text.told == "answer"]) == pytest.approx(closed, abs=0.04)
+    assert 0.3 < closed < 0.8
+
+
+def test_a_solution_that_is_not_the_drafts_own_says_nothing_about_it():
+    # Whatever solutions are shown, with a slip or not: a draft beside them is as often right as any.
+    rng, recipe = random.Random(0), Recipe(answer_share=0.0, other_draft=1.0, off_path=0.0, citing=0.0)
+    texts = [training_text(rng, recipe, 5) for _ in range(6000)]
+    closed = share_right([text for text in texts if text.told == "nothing"])
+    assert share_right([text for text in texts if text.told == "solution"]) == pytest.approx(closed, abs=0.04)
+
+
+def test_solutions_with_a_slip_are_shown_at_the_set_rate():
+    rng, recipe = random.Random(0), Recipe()
+
+    def share(draw):
+        drawn = [draw(ArithmeticTask().train_example(0, index), rng, recipe) for index in range(2000)]
+        return sum(any(slipped(step, recipe) for step in steps) for steps in drawn) / len(drawn)
+
+    plain = share(draft)
+    assert 0.05 < plain < 0.15
+    assert share(shown_draft) == pytest.approx(SLIPPED_SHARE + (1 - SLIPPED_SHARE) * plain, abs=0.05)
 
 
 def test_off_path_texts_go_on_from_the_first_step_that_differs_from_their_reference():

@@ -13,17 +13,35 @@ from rlsd_cli.models.load import load_model, load_tokenizer
 from rlsd_cli.tasks.arithmetic import MODULUS, ArithmeticTask
 from rlsd_cli.testbed.cache import ASSETS
 from rlsd_cli.testbed.corpus import CORPUS_VERSION, Text
-from rlsd_cli.testbed.network import build_tokenizer
-from rlsd_cli.testbed.pretraining import IGNORED, encode_batch, mix_at, pretrain
+from rlsd_cli.testbed.network import build_model, build_tokenizer
+from rlsd_cli.testbed.pretraining import encode_batch, mix_at, pretrain, token_weights, weighted_loss
 
 
-def test_labels_cover_the_completion_and_its_end_only():
+def test_the_loss_covers_the_completion_and_its_end_only():
     tokenizer = build_tokenizer()
     texts = [Text("question 1 + 1 * 2 ?", "answer 3", "so 1 + 1 = 3 ; "), Text("question 1 + 1 ?", "answer 2")]
     batch = encode_batch(texts, tokenizer)
-    decoded = [tokenizer.decode([token for token in row.tolist() if token != IGNORED]) for row in batch["labels"]]
-    assert decoded == ["answer 3 <eos>", "answer 2 <eos>"]
-    assert batch["attention_mask"].sum(1).tolist() == [17, 8]
+    scored = [tokenizer.decode(row[weights > 0]) for row, weights in zip(*batch, strict=True)]
+    assert scored == ["answer 3 <eos>", "answer 2 <eos>"]
+    assert (batch.ids != tokenizer.pad_token_id).sum(1).tolist() == [17, 8]
+
+
+def test_a_tokens_weight_is_that_of_the_place_and_not_of_the_token():
+    # so 1 + 1 = 2 ; answer 2 <eos>, and with both steps cited: a citation begins where a word could stand.
+    plain = Text("question 1 + 1 ?", "so 1 + 1 = 2 ; answer 2", told="solution")
+    cited = Text("question 1 + 1 ?", "the reference says so 1 + 1 = 3 ; the reference says answer 2", told="solution")
+    assert token_weights(plain) == [1, 1, 0.5, 0.5, 0.5, 4, 0.5, 1, 4, 0.5]
+    assert token_weights(cited) == [1, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.5, 4, 0.5, 1, 0.5, 0.5, 1, 4, 0.5]
+    assert token_weights(plain._replace(told="nothing"))[:2] == [0.1, 0.1]
+    assert token_weights(plain._replace(told="left solution"))[:2] == [1.5, 1.5]
+
+
+def test_padding_has_no_say_in_the_loss():
+    tokenizer, model = build_tokenizer(), build_model(Recipe(width=16, layers=1, heads=2))
+    short, long = Text("question 1 + 1 ?", "answer 2"), Text("question 1 + 1 * 2 ?", "so 1 + 1 = 2 ; answer 4")
+    together = weighted_loss(model, encode_batch([short, long], tokenizer))
+    alone = [weighted_loss(model, encode_batch([text], tokenizer)) for text in (short, long)]
+    assert together.item() == pytest.approx(sum(alone).item(), rel=1e-5)
 
 
 def test_a_recipe_repeats_itself_to_the_bit(tmp_path):
@@ -35,15 +53,17 @@ def test_a_recipe_repeats_itself_to_the_bit(tmp_path):
 
 
 def test_texts_grow_from_short_ones_with_a_solution_to_the_recipes_mix():
-    recipe = Recipe(steps=1000, drill_steps=100, operations=10)
+    recipe = Recipe(steps=1000, drill_steps=100, operations=10, off_path=0.3)
     first, longest = mix_at(100, recipe)
-    assert (first.open_book_share, first.answer_share, first.copy_words, longest) == (0.95, 0.0, 1.0, 2)
+    assert (first.open_book_share, first.answer_share, first.copy_words, first.off_path) == (0.65, 0.0, 1.0, 0.4)
+    assert longest == 3
     middle, longest = mix_at(250, recipe)
-    assert 2 < longest < 11
+    assert 3 < longest < 11
     assert 0 < middle.answer_share < recipe.answer_share
     last, longest = mix_at(400, recipe)
     assert last.model_dump() == pytest.approx(recipe.model_dump())
     assert longest == 11
+    assert mix_at(100, Recipe(steps=1000, off_path=0.0))[0].off_path == 0
 
 
 @pytest.mark.parametrize("name", RECIPES)
