@@ -54,7 +54,7 @@ class Recipe(Section):
 # The shipped checkpoints. The teacher of OPD is larger and holds no wrong beliefs.
 RECIPES = {
     "micro-base": Recipe(),
-    "micro-teacher": Recipe(seed=1, width=96, belief_share=0.0, slip=0.0, off_path=0.0, steps=600),
+    "micro-teacher": Recipe(seed=1, width=96, belief_share=0, slip=0, off_path=0, open_book_share=0.3, steps=700),
     "micro-credit": Recipe(words=3, word_choices=12, operations=10, belief_share=0.08, batch_size=96),
 }
 
