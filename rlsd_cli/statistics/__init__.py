@@ -7,6 +7,7 @@ independent observations. Between arms: differences of the same question under t
 
 from rlsd_cli.statistics.crossed import crossed_interval
 from rlsd_cli.statistics.intervals import Interval, clustered_interval, t_band, t_interval, wilson_interval
+from rlsd_cli.statistics.nested import nested_interval
 from rlsd_cli.statistics.paired import holm, p_text, sign_flip_p
 from rlsd_cli.statistics.passk import pass_at_k
 from rlsd_cli.statistics.units import by_unit
@@ -17,6 +18,7 @@ __all__ = [
     "clustered_interval",
     "crossed_interval",
     "holm",
+    "nested_interval",
     "p_text",
     "pass_at_k",
     "sign_flip_p",

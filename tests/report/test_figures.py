@@ -32,7 +32,7 @@ def lines_of(axes):
     return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
 
 
-DRAWN = [name for name in FIGURES if name not in ("rates", "dose")]  # what the full set allows
+DRAWN = [name for name in FIGURES if name not in ("rates", "dose", "exposure")]  # what the full set allows
 SINGLE = {"reward": "reward", "fig5a": "reward", "fig5b": "entropy", "fig1a": "reward", "fig3c": "teacher/kl_forward"}
 
 

@@ -11,6 +11,7 @@ from rlsd_cli.report.figures.architecture import fig4
 from rlsd_cli.report.figures.bars import fig1b
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.figures.credit import fig6
+from rlsd_cli.report.figures.exposure import exposure
 from rlsd_cli.report.figures.paper import fig1a, fig3a, fig3b, fig3c, fig5a, fig5b, fig5c
 from rlsd_cli.report.figures.planted import planted
 from rlsd_cli.report.figures.sweeps import dose, rates
@@ -30,6 +31,7 @@ FIGURES: dict[str, Callable[[Comparison], Picture]] = {
     "fig5c": fig5c,
     "fig6": fig6,
     "planted": planted,
+    "exposure": exposure,
     "rates": rates,
     "dose": dose,
 }

@@ -8,6 +8,7 @@ from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.table import Table
 from rlsd_cli.report.tables.accuracy import differences, table2
 from rlsd_cli.report.tables.beside import beside
+from rlsd_cli.report.tables.exposure import exposure_bits
 from rlsd_cli.report.tables.paradigms import table1
 from rlsd_cli.report.tables.planted import planted_rates
 from rlsd_cli.report.tables.power import power
@@ -21,6 +22,7 @@ TABLES: dict[str, Callable[[Comparison], Table]] = {
     "differences": differences,
     "table3": table3,
     "planted_rates": planted_rates,
+    "exposure_bits": exposure_bits,
     "power": power,
     "beside": beside,
 }
