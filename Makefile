@@ -22,12 +22,13 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --durations 10
 
-# DeepSpeed is for the slow tests of ZeRO-3 only (skipped where it does not install): beside TRL it talks at every start.
-$(VENV)/.zero3: $(VENV)/.installed
+# For slow tests only, which are skipped where these do not install. Beside TRL, DeepSpeed talks at every start.
+$(VENV)/.slow: $(VENV)/.installed
 	-DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --constraint constraints.txt deepspeed
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt ray trackio
 	touch $@
 
-test-slow: $(VENV)/.zero3
+test-slow: $(VENV)/.slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) -m slow --durations 20
 
 # A real vLLM on the CPU, in an environment of its own (4 GB): its versions are not those of constraints.txt.

@@ -43,6 +43,7 @@ OPENRLHF = {
 OF_THE_END = {"train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos"}
 NOT_METRICS = {"step", "epoch", "global_step", "global_step/max_steps", "percentage", *OF_THE_END}
 
+LARGEST = 2**63
 _NUMPY = re.compile(r"np\.\w+\((.*)\)")
 
 
@@ -54,7 +55,7 @@ def number(value: Any) -> float | int | None:
     """
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < LARGEST):
         return value
     if isinstance(value, str):
         match = _NUMPY.fullmatch(value.strip())
@@ -63,6 +64,12 @@ def number(value: Any) -> float | int | None:
         except ValueError:
             return None
     return None
+
+
+def whole(value: Any) -> int | None:
+    """Return a value as a whole number from 0, None where it is none."""
+    found = number(value)
+    return int(found) if found is not None and math.isfinite(found) and found >= 0 and found == int(found) else None
 
 
 def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rlsd_cli.leakage.inputs.layouts import Columns, Layout, looked_up, recognis
 from rlsd_cli.leakage.inputs.records import writable
 from rlsd_cli.records import Damage, RowError, stream_rows
 
+LAST_STEP = 999_999  # six digits stand in a run directory's names
 REWARD = ("reward", "rewards", "score", "scores")
 CORRECT = ("correct", "is_correct", "acc", "accuracy")
 ADVANTAGE = ("advantage", "advantages")
@@ -86,6 +87,8 @@ def _of_row(row: dict[str, Any], layout: Layout, beside: Beside) -> Iterator[Rol
     for entry in layout.plain(row):
         if entry.step is None:
             raise RowError("it says no training step: name its column with --step-column")
+        if not 0 <= entry.step <= LAST_STEP:
+            raise RowError(f"its step is {entry.step}")
         yield Rollout(
             step=entry.step,
             prompt=writable(entry.prompt),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,9 @@ from typing import Any
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.foreign.log import Log
-from rlsd_cli.foreign.names import OPENRLHF, TRL, VERL, number, renamed
+from rlsd_cli.foreign.names import OPENRLHF, TRL, VERL, number, renamed, whole
 from rlsd_cli.foreign.places import STEP_NAME, named, one_run, rows_in
-from rlsd_cli.foreign.rows import Beside, rollouts_of
+from rlsd_cli.foreign.rows import LAST_STEP, Beside, rollouts_of
 from rlsd_cli.leakage.inputs.layouts import STEP
 from rlsd_cli.records import Damage, RowError, stream_rows
 from rlsd_cli.runs.directory import read_object
@@ -65,9 +64,8 @@ def _step(record: Mapping[str, Any]) -> int | None:
         value = record.get(name)
         if isinstance(value, str):
             value = value.split("/")[0]
-        step = number(value)
-        if step is not None and step == int(step) and step >= 0:
-            return int(step)
+        if (step := whole(value)) is not None and step <= LAST_STEP:
+            return step
     return None
 
 
@@ -76,7 +74,7 @@ def _history(lines: Iterator[dict[str, Any]], log: Log, names: Mapping[str, str]
         step = _step(line)
         if step is None:
             if "train_runtime" not in line:
-                log.skipped["lines of metrics without a step"] += 1
+                log.skipped["lines of metrics that name no step (--step-column)"] += 1
         else:
             log.add(step, renamed(line, names))
 
@@ -100,7 +98,7 @@ def trl(given: Given) -> Log:
             raise UserError(f"{path} holds no log_history: give the directory that TRL's trainer wrote.")
         log.sources.append(path)
         _history(iter(history), log, TRL | dict(given.names or {}))
-        log.steps = int(number(state.get("max_steps")) or 0) or None
+        log.steps = whole(state.get("max_steps")) or None
     tables = named(given.directory, lambda path: re.fullmatch(r"completions_\d+\.parquet", path.name))
     one_run(tables, "TRL")
     functions = given.beside.reward or _functions(log)
@@ -127,7 +125,7 @@ def ms_swift(given: Given) -> Log:
 def _planned(path: Path) -> int | None:
     for _, row in stream_rows(path):
         if isinstance(row, dict) and "/" in (text := str(row.get("global_step/max_steps", ""))):
-            return int(number(text.split("/")[1]) or 0) or None
+            return whole(text.split("/")[1]) or None
     return None
 
 
@@ -249,7 +247,7 @@ def table(given: Given) -> Log:
         first = next((row for _, row in stream_rows(path) if isinstance(row, dict)), {})
         if _has_completions(first, given.beside, path):
             trained.append(path)
-        elif _step(_with_step(first, given)) is not None:
+        else:
             _history((_with_step(row, given) for row in _rows(path, log)), log, dict(given.names or {}))
     _attach(log, given, trained, held_out, given.beside)
     return log
@@ -285,5 +283,7 @@ def read_log(tool: str, given: Given) -> Log:
         raise UserError(f"{given.directory} is a file: give the directory that holds {tool}'s logs.")
     try:
         return READERS[tool](given)
-    except (json.JSONDecodeError, Damage) as error:
-        raise UserError(f"{given.directory} cannot be read: {error}.") from None
+    except Damage as damage:
+        raise UserError(f"{given.directory} cannot be read: {damage}.") from None
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror or error}.") from None

@@ -67,8 +67,11 @@ def make_run(log: Log, identity: Identity, output: Path) -> Imported:
     refuse_url(output, "the run directory")
     if output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
         raise UserError(f"{output} is there already: give another --output-dir, or remove it.")
-    output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.absolute().parent))
+    try:
+        output.absolute().parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.absolute().parent))
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from None
     try:
         run = RunDir(unfinished / "run")
         run.path.mkdir()
@@ -85,7 +88,8 @@ def _fill(run: RunDir, log: Log, identity: Identity) -> tuple[list[str], list[st
     steps = write_rollouts(run, log)
     evaluated = write_evaluations(run, log, steps)
     if not log.metrics and not evaluated:
-        read = f"{len(log.sources)} files of it were read" if log.sources else "no file of it is one of theirs"
+        read = f"{len(log.sources)} files were read" if log.sources else "no file is one of theirs"
+        read += "".join(f"; {what}" for what in list(log.skipped)[:1])
         raise UserError(
             f"no metrics and no completions of {identity.tool} were found ({read}): give the directory that holds "
             "them, or name the files with --completions."

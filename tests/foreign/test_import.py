@@ -276,7 +276,11 @@ def test_foreign_and_broken_directories_are_one_sentence(refused, tmp_path, verl
     assert "has no column 'text'" in refused("verl", verl_logs, "--column", "text")
     assert "THEIRS=OURS" in refused("verl", verl_logs, "--rename", "score")
     assert "names a directory" in refused("verl", verl_logs, "--label", "../x")
-    (tmp_path / "refused-not").mkdir()
+    for name, text in (("curve", "score\n0.5\n"), ("samples", "completion\nx\n"), ("far", "completion,step\nx,1e30\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "table.csv").write_text(text)
+        assert "step" in refused("csv", tmp_path / name).split("(", 1)[1]
+    assert "cannot be written" in refused("verl", verl_logs, "--output-dir", verl_logs / "rollouts/1.jsonl/run")
     for text in ("{", "[]", '{"log_history": 3}', "\x00"):
         state = tmp_path / "broken" / "trainer_state.json"
         state.parent.mkdir(exist_ok=True)

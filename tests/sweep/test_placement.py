@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from rlsd_cli.errors import UserError
+from rlsd_cli.runs.directory import read_object
 from rlsd_cli.sweep.placement import devices_of, executable, placement_of
 from rlsd_cli.sweep.plan import plan, read_sweep
 
@@ -136,3 +137,24 @@ def test_a_launched_process_leaves_by_itself_when_the_launcher_is_asked_to(tmp_p
     process.terminate()
     assert process.wait() == 0
     assert all((tmp_path / f"{rank}.left").exists() for rank in "01")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_a_sweep_trains_a_run_with_two_processes(tmp_path, tiny_model):
+    from processes import rlsd
+
+    from rlsd_cli.runs.directory import RunDir
+
+    train = {"steps": 2, "prompts_per_step": 2, "group_size": 2, "max_completion_tokens": 4, "threads": 1}
+    settings = {"train": train, "model": {"path": str(tiny_model)}, "log": {"probe_prompts": 2, "probe_group": 2}}
+    content = {"output_dir": "runs", "seeds": [0], "samples": 1, "limit": 2, "runs": [{"method": "rlsd"}]}
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**content, "set": settings}))
+    words = ("sweep", "sweep.yaml", "--processes-per-run", "2")
+    done = rlsd(*words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}).finish()
+    run = RunDir(tmp_path / "runs/rlsd/seed-0")
+    log = run.path.with_name("seed-0.log")
+    assert done.returncode == 0, done.stderr + log.read_text()
+    assert [line["step"] for line in run.metrics()] == [1, 2]
+    assert read_object(run.provenance_file)["attempts"][0]["command"][-1] == "--resume"
+    assert (run.leakage_dir / "report.json").is_file()
