@@ -18,8 +18,9 @@ from rlsd_cli.sweep.plan import plan, read_sweep
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests/support", "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
-TRAIN = {"steps": 30, "prompts_per_step": 2, "group_size": 4, "save_every": 5, "threads": 1}
-PROBES = {"probe_every": 10, "probe_prompts": 2, "probe_group": 2}
+HEAD = {"num_cpus": 1, "include_dashboard": False}
+TRAIN = {"steps": 16, "prompts_per_step": 2, "group_size": 4, "save_every": 2, "threads": 1}
+PROBES = {"probe_every": 8, "probe_prompts": 2, "probe_group": 2}
 
 
 @pytest.fixture
@@ -46,16 +47,27 @@ def results(run):
     return lines, evaluated, (report["n"], report["hits"], report["by_step"])
 
 
+def started(build, tries=5):
+    """Start a node; Ray gives it half a minute, which on a busy machine may not do."""
+    for left in reversed(range(tries)):
+        try:
+            return build()
+        except Exception as error:
+            if "timed out during startup" not in str(error) or not left:
+                raise
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_six_runs_on_two_nodes_survive_the_loss_of_one(sweep_file, tmp_path):
+def test_six_runs_on_two_nodes_survive_the_loss_of_one(sweep_file, tmp_path, monkeypatch):
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    # The sweep's own processes hold no library twice: a node of one core runs one of them at a time.
-    os.environ["PYTHONPATH"] = ENVIRONMENT["PYTHONPATH"]
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    other = cluster.add_node(num_cpus=1)
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])  # the nodes' own environment
+    monkeypatch.setenv("RAY_health_check_timeout_ms", "60000")  # slow is not lost
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's 15 starves beside other work on this machine
+    cluster = started(lambda: Cluster(initialize_head=True, head_node_args=HEAD))
+    other = started(lambda: cluster.add_node(num_cpus=1))
     try:
         words = ("sweep", sweep_file, "--engine", "ray", "--address", cluster.address, "--output-dir", "on-ray")
         sweep = rlsd(*words, cwd=tmp_path, env=ENVIRONMENT)
@@ -69,7 +81,7 @@ def test_six_runs_on_two_nodes_survive_the_loss_of_one(sweep_file, tmp_path):
                 run
                 for run in runs
                 if any(str(run) in line and " train " in line for line in there)
-                and (RunDir(run).status_file.is_file() and 6 <= RunDir(run).status()["step"] <= 20)
+                and (RunDir(run).status_file.is_file() and 3 <= RunDir(run).status()["step"] <= 12)
             ]
 
         lost = []
@@ -89,7 +101,7 @@ def test_six_runs_on_two_nodes_survive_the_loss_of_one(sweep_file, tmp_path):
     attempts = json.loads(RunDir(lost[0]).provenance_file.read_text())["attempts"]
     assert len(attempts) == 2
     assert attempts[0]["from_step"] == 0
-    assert attempts[1]["from_step"] >= 5, "it went on from a checkpoint"
+    assert attempts[1]["from_step"] >= 2, "it went on from a checkpoint"
 
     local = rlsd("sweep", sweep_file, "--jobs", "1", cwd=tmp_path, env=ENVIRONMENT).finish()
     assert local.returncode == 0, local.stderr
@@ -107,7 +119,7 @@ def test_a_cluster_that_can_not_hold_a_run_or_does_not_answer_is_one_sentence():
 
     with pytest.raises(UserError, match=r"no Ray cluster answers at '127\.0\.0\.1:1'"):
         connect("127.0.0.1:1")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = started(lambda: Cluster(initialize_head=True, head_node_args=HEAD))
     try:
         for placement, words in ((Placement(gpus=1), "1 GPUs and the largest"), (Placement(processes=2), "2 CPUs")):
             with pytest.raises(UserError, match=words):
