@@ -1,4 +1,4 @@
-"""Placebo evidence for RLSD: what could stand in the teacher's place if its content did not matter.
+"""Controls of RLSD's evidence: what could stand in the teacher's place if its content did not matter, and the truth.
 
 Each takes the privileged gain Δ (B, T) of eq. 13, 0 outside ``mask`` (B, T), and returns another; in nats. Two
 further controls change what the teacher sees, not Δ: a wrong reference, and another question's (views of the arm).
@@ -53,6 +53,25 @@ def sign_mean(delta: Tensor, mask: Tensor, advantage: Tensor, epsilon_w: float) 
     return result
 
 
-def surprisal(student_logps: Tensor, mask: Tensor) -> Tensor:
-    """Return −log P_S(y_t): evidence that knows the student only, no reference. Never negative."""
-    return (-student_logps).detach().masked_fill(mask == 0, 0.0)
+def in_proportion(credit: Tensor, advantage: Tensor, mask: Tensor) -> Tensor:
+    """Return the Δ whose weight is a token's credit over its completion's mean size of credit.
+
+    w_t = sign(A)·credit_t / mean_t |credit_t|, and Δ_t = sign(A)·log w_t. Where a token's credit has not the sign of A
+    no weight would be right; w is then 10⁻⁹, which RLSD's clip turns into 1 − ε_w. Where a completion has no credit at
+    all, so that nothing in it is known to matter, Δ is 0.
+
+    Args:
+        credit: (B, T), such as the true advantages of `rlsd_cli.generation.continuations.resampled_credit`.
+        advantage: (B,).
+        mask: (B, T), 1 on completion tokens.
+    """
+    sign, credit = torch.sign(advantage).unsqueeze(1), credit.masked_fill(mask == 0, 0.0)
+    size = credit.abs().sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+    weight = torch.where(size > 0, sign * credit / size.clamp(min=1e-12), 1.0)
+    return (sign * weight.clamp(min=1e-9).log()).masked_fill(mask == 0, 0.0)
+
+
+def surprisal(student_logps: Tensor, advantage: Tensor, mask: Tensor) -> Tensor:
+    """Return the Δ whose weight is −log P_S(y_t) over its completion's mean: it knows the student, and no reference."""
+    surprise = (-student_logps).detach() * torch.sign(advantage).unsqueeze(1)
+    return in_proportion(surprise, advantage, mask)

@@ -52,10 +52,15 @@ class Objective(Section):
                 )
         return self
 
+    def unused(self) -> set[str]:
+        """Return the settings that say nothing as they are: stored configurations leave them out, as older runs do."""
+        return set() if self.schedules else {"schedules"}
+
     @model_serializer(mode="wrap")
-    def leave_out_no_schedules(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write ``schedules`` where there are some only, so that older runs keep their configuration."""
-        return {key: value for key, value in handler(self).items() if key != "schedules" or value}
+    def leave_out_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what says something."""
+        unused = self.unused()
+        return {key: value for key, value in handler(self).items() if key not in unused}
 
     def at(self, step: int) -> Self:
         """Return the options with every coefficient as it is at optimisation step ``step``, from 1."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rlsd_cli.arms.rollouts import Rollouts
-    from rlsd_cli.arms.tokens import Credit, Distributions, Tokens
+    from rlsd_cli.arms.tokens import Credit, Distributions, Resampling, Tokens
 
 Marker = Literal[
     "o", "s", "v", "^", "<", ">", "D", "d", "P", "X", "h", "H", "p", "*", "8", "|", "_", "1", "2", "3", "4"
@@ -108,6 +108,8 @@ class Arm:
             each token (n,), added with ``objective.distillation_weight``; GRPO's gets ``objective.policy_weight``.
             Or to that and weights (n,), 0 or above: they are divided by their mean over the micro-batch's tokens
             with a weight, and multiplied with the loss.
+        resamples: From the options to how ``Tokens.resampled`` is estimated, by continuations of the policy from the
+            start of each step; None where it is not needed.
         claims: Claims that its runs are judged by: keys of claims.
         blame: Whether its credit is measured on planted errors (Fig. 6).
         learns_solutions: Whether it trains on the reference solutions themselves.
@@ -128,6 +130,7 @@ class Arm:
     credit: Callable[[Tokens, Any], Credit] | None = None
     penalty: Callable[[Tokens, Any], Credit] | None = None
     divergence: Callable[[Distributions, Any], Tensor | tuple[Tensor, Tensor]] | None = None
+    resamples: Callable[[Any], Resampling | None] | None = None
     claims: tuple[str, ...] = ()
     blame: bool = False
     learns_solutions: bool = False
@@ -147,11 +150,6 @@ class Arm:
     def needs_teacher(self) -> bool:
         """Whether the arm runs a teacher's pass."""
         return bool(self.views)
-
-    @property
-    def uses_reference(self) -> bool:
-        """Whether a teacher sees the reference that ``teacher.reference`` names."""
-        return any(view.source == "reference" for view in self.views_of().values())
 
     def teacher_and_reference(self, settings: Mapping[str, Any]) -> tuple[str, str]:
         """Return who the teacher is and what it sees, in words; – where there is none.

@@ -10,19 +10,19 @@ gradient, so RLSD costs one extra forward pass: the teacher's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rlsd_cli.arms import Arm, Look, Objective, View
-from rlsd_cli.arms.tokens import Credit, Tokens
+from rlsd_cli.arms.tokens import Credit, Resampling, Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Whose evidence takes the teacher's place: the teacher's own, and controls that say what its content is worth.
+# Whose evidence takes the teacher's place: the teacher's own, controls that say what its content is worth, and the truth.
 Evidence = Literal[
-    "teacher", "wrong_reference", "other_reference", "permuted", "noise", "flipped", "sign_mean", "surprisal"
+    "teacher", "wrong_reference", "other_reference", "permuted", "noise", "flipped", "sign_mean", "surprisal", "vine"
 ]
 SOURCES = {"wrong_reference": "wrong", "other_reference": "other"}
 
@@ -36,6 +36,25 @@ class Options(Objective):
     negative_only: bool = Field(default=False, description="ablation: reweight only where A < 0")
     evidence: Evidence = Field(default="teacher", description="control: what stands for Δ (docs/arms.md)")
     renormalise: bool = Field(default=False, description="ablation: weights of mean 1 in each completion")
+    unclipped: bool = Field(default=False, description="vine: the true advantages themselves in the place of A·w")
+    continuations: Annotated[int, Field(ge=1, description="vine: K, sampled from the start of each step")] = 4
+    most_steps: Annotated[int, Field(ge=1, description="vine: of longer completions steps are taken together")] = 32
+
+    @model_validator(mode="after")
+    def check_unclipped(self) -> Self:
+        """Only true advantages have a size of their own; what changes weights has nothing to change there."""
+        if self.unclipped and self.evidence != "vine":
+            raise ValueError("unclipped=true goes with evidence=vine only: set both, or leave it out")
+        if self.unclipped and (self.negative_only or self.renormalise):
+            raise ValueError(
+                "unclipped=true has no weights for negative_only or renormalise to change: leave these out"
+            )
+        return self
+
+    def unused(self) -> set[str]:
+        """Without evidence=vine its settings say nothing."""
+        of_vine = set() if self.evidence == "vine" else {"unclipped", "continuations", "most_steps"}
+        return super().unused() | of_vine
 
 
 def evidence_of(tokens: Tokens, options: Options, scored: Tensor) -> Tensor:
@@ -44,6 +63,10 @@ def evidence_of(tokens: Tokens, options: Options, scored: Tensor) -> Tensor:
 
     from rlsd_cli import evidence, objectives
 
+    if options.evidence == "vine":
+        return evidence.in_proportion(_resampled(tokens), tokens.advantage, scored)
+    if options.evidence == "surprisal":
+        return evidence.surprisal(tokens.student, tokens.advantage, scored)
     delta = objectives.privileged_gain(tokens.teachers["teacher"], tokens.student, scored)
     # A generator of its own: the control's draws must not change which rollouts are sampled.
     generator = torch.Generator().manual_seed(1_000_003 * tokens.step + int(tokens.ids.sum()))
@@ -55,26 +78,46 @@ def evidence_of(tokens: Tokens, options: Options, scored: Tensor) -> Tensor:
         return evidence.flipped(delta)
     if options.evidence == "sign_mean":
         return evidence.sign_mean(delta, scored, tokens.advantage, options.epsilon_w)
-    if options.evidence == "surprisal":
-        return evidence.surprisal(tokens.student, scored)
     return delta
 
 
+def _resampled(tokens: Tokens) -> Tensor:
+    if tokens.resampled is None:
+        raise ValueError("evidence=vine needs the advantages of resampled steps, which only a trainer that samples has")
+    return tokens.resampled
+
+
 def views(options: Options) -> dict[str, View]:
-    """Return the teacher's view: the reference, or a control's wrong one."""
+    """Return the teacher's view: the reference, or a control's wrong one; none for what asks no teacher."""
+    if options.evidence in ("vine", "surprisal"):
+        return {}
     return {"teacher": View(SOURCES.get(options.evidence, "reference"))}
+
+
+def resamples(options: Options) -> Resampling | None:
+    """Return how the true credit is estimated, where it is asked for; clipped, rows with A = 0 have none to give."""
+    if options.evidence != "vine":
+        return None
+    return Resampling(options.continuations, options.most_steps, every_row=options.unclipped)
 
 
 def token_credit(tokens: Tokens, options: Options) -> Credit:
     """Return Â (B, T) of Algorithm 1, and the evidence's statistics."""
     from rlsd_cli import objectives
 
-    scored = tokens.scored()
-    delta = evidence_of(tokens, options, scored)
     mix = objectives.linear_decay(tokens.step, options.mix, options.mix_decay_steps)
+    if options.unclipped:
+        true = _resampled(tokens)
+        plain = tokens.advantage.unsqueeze(1)
+        told = {"rlsd/lambda": mix, "vine/advantage_abs_mean": (true.abs(), tokens.mask)}
+        return Credit((1 - mix) * plain + mix * true, told)
+    taught = bool(tokens.teachers)
+    scored = tokens.scored() if taught else tokens.mask
+    delta = evidence_of(tokens, options, scored)
     weight = objectives.evidence_weight(tokens.advantage, delta, options.epsilon_w)
     low, high = objectives.clipped(tokens.advantage, delta, options.epsilon_w)
     directed = scored * (tokens.advantage != 0).unsqueeze(1)
+    of_delta = {"rlsd/delta_abs_mean": (delta.abs(), scored), "teacher/kl": (-delta, scored)}
     return Credit(
         objectives.rlsd_advantage(
             tokens.advantage,
@@ -94,8 +137,7 @@ def token_credit(tokens: Tokens, options: Options) -> Credit:
             "rlsd/weight_mean": (weight, scored),
             "rlsd/weight_mean_right": (weight, scored * (tokens.advantage > 0).unsqueeze(1)),
             "rlsd/weight_mean_wrong": (weight, scored * (tokens.advantage < 0).unsqueeze(1)),
-            "rlsd/delta_abs_mean": (delta.abs(), scored),
-            "teacher/kl": (-delta, scored),
+            **(of_delta if taught else {}),
         },
     )
 
@@ -112,6 +154,7 @@ ARM = Arm(
     defaults={"teacher": {"source": "synced", "sync_every": 10, "reference": "answer"}},
     views=views,
     credit=token_credit,
+    resamples=resamples,
     blame=True,
     like="",
 )

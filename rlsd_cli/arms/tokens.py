@@ -24,6 +24,8 @@ class Tokens:
         mask: (B, T), 1 on completion tokens, 0 on padding.
         ids: (B, T) the sampled tokens.
         step: Optimisation step, from 1.
+        resampled: (B, T) the advantage of the step that a token belongs to, in the reward's unit, by continuations
+            resampled from it; None where the arm asks for none (`rlsd_cli.arms.record.Arm.resamples`).
     """
 
     student: Tensor
@@ -35,10 +37,26 @@ class Tokens:
     mask: Tensor
     ids: Tensor
     step: int
+    resampled: Tensor | None = None
 
     def scored(self, view: str = "teacher") -> Tensor:
         """Return (B, T), 1 on the tokens for which the view has a teacher."""
         return self.mask * self.present[view].unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How the credit of steps is estimated by continuations of the policy.
+
+    Attributes:
+        continuations: K, sampled from the start of each step.
+        most_steps: Of a completion with more steps neighbours are taken together.
+        every_row: Whether completions without an advantage, A = 0, are credited too.
+    """
+
+    continuations: int
+    most_steps: int
+    every_row: bool = True
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlsd_cli.gates.behaviour import HELD_OUT
-from rlsd_cli.generation.continuations import resampled_credit
+from rlsd_cli.generation.continuations import StepCredit, model_sampler, resampled_credit, step_end, steps_of
 from rlsd_cli.generation.sample import Samples, sample
 from rlsd_cli.objectives import group_advantage, sequence_mean
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
@@ -91,16 +91,7 @@ def one_batch(
 
     rewards = torch.tensor(judge(range(len(examples)), samples.texts))
     advantage = group_advantage(rewards, group_size).unsqueeze(1)
-    true = continuations and resampled_credit(
-        model,
-        tokenizer,
-        samples,
-        rewards,
-        judge,
-        separators=[tokenizer.convert_tokens_to_ids(";")],
-        continuations=continuations,
-        max_new_tokens=budget,
-    )
+    true = continuations and true_credit(model, tokenizer, task, samples, examples, rewards.tolist(), continuations)
     logps = sampled_logps(model, samples)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
@@ -115,6 +106,35 @@ def one_batch(
 
     deciding = cosine(advantage * deciding_tokens(samples, examples, tokenizer))
     return deciding, cosine(true.advantages) if true else math.nan
+
+
+def true_credit(
+    model: Any,
+    tokenizer: Any,
+    task: ArithmeticTask,
+    samples: Samples,
+    examples: Sequence[Example],
+    rewards: Sequence[float],
+    continuations: int,
+) -> StepCredit:
+    """Return the true credit of samples of examples, by continuations resampled from each step."""
+    ids, mask, budget = samples.completion_ids, samples.completion_mask, task.max_completion_tokens
+
+    def judge(rows: Sequence[int], completions: Sequence[list[int]]) -> list[float]:
+        texts = tokenizer.batch_decode(completions, skip_special_tokens=True)
+        pairs = zip(rows, texts, strict=True)
+        return [float(task.verify(text, examples[row].answer).correct) for row, text in pairs]
+
+    return resampled_credit(
+        ids,
+        mask,
+        steps_of(ids, mask, step_end(tokenizer, task.step_separator, ids)),
+        rewards,
+        [example.id for example in examples],
+        go_on=model_sampler(model, tokenizer, [example.prompt for example in examples], max_new_tokens=budget),
+        judge=judge,
+        continuations=continuations,
+    )
 
 
 def sampled_logps(model: Any, samples: Samples) -> Tensor:

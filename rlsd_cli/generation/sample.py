@@ -64,6 +64,33 @@ def encode_prompts(processing: Any, prompts: list[Any]) -> Encoded:
     return Encoded(*(encode_chats if takes_images(processing) else encode)(processing, prompts))
 
 
+def continued(encoded: Encoded, begun: list[list[int]], pad: int) -> Encoded:
+    """Return the prompts (B, P) with the tokens that each completion has so far, padded on the left anew.
+
+    Args:
+        encoded: B prompts.
+        begun: Per prompt the tokens of the completion so far, [] where it has none.
+        pad: The padding token.
+    """
+    width = max(int(kept.sum()) + len(tokens) for kept, tokens in zip(encoded.mask, begun, strict=True))
+
+    def rows(values: Tensor, fill: int, added: list[list[int]]) -> Tensor:
+        result = values.new_full((values.size(0), width), fill)
+        for row, (own, kept, more) in enumerate(zip(values, encoded.mask, added, strict=True)):
+            whole = torch.cat([own[kept.bool()], own.new_tensor(more)])
+            result[row, width - len(whole) :] = whole
+        return result
+
+    blank = [[0] * len(tokens) for tokens in begun]
+    vision = encoded.vision and Vision(
+        encoded.vision.images,
+        {name: rows(types, 0, blank) for name, types in encoded.vision.token_types.items()},
+        encoded.vision.counts,
+    )
+    mask = rows(encoded.mask, 0, [[1] * len(tokens) for tokens in begun])
+    return Encoded(rows(encoded.ids, pad, begun), mask, vision)
+
+
 @torch.no_grad()
 def sample(
     model: Any,

@@ -153,6 +153,7 @@ class ArithmeticTask:
     """
 
     name = "arithmetic"
+    step_separator = ";"
 
     def __init__(self, operations: int = 4, wording: Wording = Wording()) -> None:
         self.spec = Spec(operations=operations)

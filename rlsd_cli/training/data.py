@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -17,6 +17,7 @@ from rlsd_cli.tasks.base import Example, ReferenceKind, Task
 from rlsd_cli.tasks.messages import as_text, without_images
 from rlsd_cli.verifiers.load import judge_all
 from rlsd_cli.verifiers.reasoning import opening_before
+from rlsd_cli.verifiers.verdict import Verdict
 
 REFERENCE_KINDS: tuple[ReferenceKind, ...] = ("answer", "solution", "other_route")
 
@@ -109,6 +110,20 @@ class VerifierReward:
         self.task, self.opening = task, opening
         self.record: dict[str, list[Any]] = {}
 
+    def judged(
+        self, prompts: Sequence[Any], texts: Sequence[str], answers: Sequence[str], prompt_ids: Sequence[str]
+    ) -> tuple[list[Verdict], list[float]]:
+        """Return the verdict and the reward of each completion.
+
+        Raises:
+            UserError: The task gives a reward that is no finite number.
+        """
+        said = [opening_before(prompt, self.opening) + text for prompt, text in zip(prompts, texts, strict=True)]
+        verdicts = judge_all(self.task.verify, list(zip(said, answers, prompt_ids, strict=True)))
+        rewards = [self.task.reward(text, verdict) for text, verdict in zip(texts, verdicts, strict=True)]
+        check_rewards(rewards, prompt_ids)
+        return verdicts, rewards
+
     def __call__(
         self,
         prompts: list[Any],
@@ -124,10 +139,7 @@ class VerifierReward:
             UserError: The task gives a reward that is no finite number.
         """
         texts = [as_text(completion) for completion in completions]
-        said = [opening_before(prompt, self.opening) + text for prompt, text in zip(prompts, texts, strict=True)]
-        verdicts = judge_all(self.task.verify, list(zip(said, answer, prompt_id, strict=True)))
-        rewards = [self.task.reward(text, verdict) for text, verdict in zip(texts, verdicts, strict=True)]
-        check_rewards(rewards, prompt_id)
+        verdicts, rewards = self.judged(prompts, texts, answer, prompt_id)
         self.record = {
             "prompt_id": list(prompt_id),
             "prompt": [as_text(prompt) for prompt in prompts],

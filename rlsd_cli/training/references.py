@@ -34,7 +34,8 @@ def check_references(config: RunConfig, arm: Arm, task: Task) -> str:
                 f"{arm.name} learns reference solutions, and {missing} of {total} questions have none: "
                 "set task.data.columns.solution, or drop these questions."
             )
-    if not arm.uses_reference:
+    views = arm.views_of(arm.options.model_validate(config.objective)).values()
+    if not any(view.source in ("reference", "other") for view in views):
         return ""
     kind = config.teacher.reference
     missing, total = missing_references(task, kind, config.seed)

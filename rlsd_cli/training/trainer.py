@@ -34,6 +34,7 @@ from rlsd_cli.models.images import without_empty_images
 from rlsd_cli.objectives import sequence_mean
 from rlsd_cli.training.arguments import rollout_arguments
 from rlsd_cli.training.context import RunContext
+from rlsd_cli.training.continuations import Continuations
 from rlsd_cli.training.data import REFERENCE_KINDS, VerifierReward
 from rlsd_cli.training.fast_rollouts import FastRolloutsMixin
 from rlsd_cli.training.head import chunk_rows, head_of, in_chunks, last_hidden_states
@@ -119,6 +120,9 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             self.passes.prepare(name, inputs, texts[mine], output)
             self._log_number(f"{name}/present", sum(text is not None for text in texts) / len(texts))
         output["correct"] = torch.tensor(own["correct"], device=output["advantages"].device)
+        if self.arm.resamples and (how := self.arm.resamples(self.options)):
+            with self.timer.part("continuations"):
+                output["resampled"] = Continuations(self).credit(inputs, output, own["reward"], how)
         columns["reference"] = [text or "" for text in next(iter(self.shown.values()), [None] * len(rollouts))]
         self._leave_decoys_out_of_means(columns)
         self._record(columns)
@@ -168,6 +172,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
                 mask=batch["completion_mask"],
                 ids=batch["completion_ids"],
                 step=step,
+                resampled=batch.get("resampled"),
             )
             # TRL reads `advantages` after it has the student's log-probs, which is here.
             if arm.penalty:

@@ -54,7 +54,7 @@ def judge(micro: Path, credit: Path | None, grpo: str, opsd: str) -> tuple[list[
     gained = clipped = float("nan")
     if long:
         gained, clipped = (
-            over_seeds(long[label], 4) - over_seeds(long["grpo"], 4) for label in ("true-credit", "true-credit-clipped")
+            over_seeds(long[label], 4) - over_seeds(long["grpo"], 4) for label in ("rlsd-vine-unclipped", "rlsd-vine")
         )
     found = [
         Gate(

@@ -4,7 +4,9 @@ import pytest
 import torch
 from trainers import history, one_batch, reward_even_length
 
-KINDS = ["wrong_reference", "other_reference", "permuted", "noise", "flipped", "sign_mean", "surprisal"]
+from rlsd_cli.errors import UserError
+
+KINDS = ["wrong_reference", "other_reference", "permuted", "noise", "flipped", "sign_mean", "surprisal", "vine"]
 LAYER = {"teacher": {"source": "online", "reference": "solution"}, "objective": {"mix_decay_steps": 0}}
 
 
@@ -20,7 +22,7 @@ def test_a_control_trains_otherwise_than_the_teacher_and_repeats_itself(tiny_tra
     assert control == trained(tiny_trainer, evidence, "c")
 
 
-@pytest.mark.parametrize("evidence", ["permuted", "noise"])
+@pytest.mark.parametrize("evidence", ["permuted", "noise", "vine"])
 def test_a_controls_draws_leave_the_sampled_rollouts_alone(tiny_trainer, evidence):
     frozen = {"train": {"learning_rate": 1e-30}}
 
@@ -84,3 +86,72 @@ def test_where_no_token_counts_the_share_is_nan_and_not_zero(tiny_trainer):
     means = trainer.means.take()
     assert torch.isnan(torch.tensor(means["rlsd/weight_clip_low"]))
     assert means["rlsd/weight_clip_low_all"] == 0.0
+
+
+def vine(tiny_trainer, **more):
+    """A trainer whose rollouts have steps: each "so" ends one."""
+    options = {"evidence": "vine", "continuations": 2, "mix": 1.0} | more
+    trainer = reward_even_length(tiny_trainer("rlsd", LAYER, {"objective": options}))
+    trainer.context.task.step_separator = "so"
+    return trainer
+
+
+def credited(trainer, batch):
+    """The token advantages with which the loss is made."""
+    seen = []
+    plain = trainer._logged
+    trainer._logged = lambda credit: seen.append(credit.values) or plain(credit)
+    trainer._compute_loss(trainer.model, batch)
+    return seen[0]
+
+
+def test_vine_asks_no_teacher_and_bounds_the_true_advantages_as_rlsd_does(tiny_trainer):
+    trainer = vine(tiny_trainer)
+    assert not trainer.teachers
+    _, batch = one_batch(trainer)
+    true, advantage, mask = batch["resampled"], batch["advantages"], batch["completion_mask"]
+    assert true.shape == batch["completion_ids"].shape
+    assert not (true * (1 - mask)).any()
+    assert not true[advantage == 0].any()  # what the clip would throw away is not paid for
+    assert true[advantage != 0].any()
+    weight = true * advantage.sign()[:, None] / ((true.abs() * mask).sum(1) / mask.sum(1)).clamp(min=1e-12)[:, None]
+    weight[~true.any(dim=1)] = 1.0
+    expected = advantage[:, None] * weight.clamp(0.8, 1.2)
+    assert torch.allclose((credited(trainer, batch) * mask), expected * mask, atol=1e-6)
+
+
+def test_unclipped_vine_is_the_true_advantages_themselves_for_every_completion(tiny_trainer):
+    trainer = vine(tiny_trainer, unclipped=True)
+    _, batch = one_batch(trainer)
+    assert torch.equal(credited(trainer, batch), batch["resampled"])
+    trainer.reward.task.reward = lambda completion, verdict: 1.0  # A = 0 everywhere, and V = R: nothing to credit
+    _, batch = one_batch(trainer)
+    assert not batch["resampled"].any()
+
+
+def test_the_steps_that_vine_values_are_the_tasks(tiny_trainer):
+    trainer = vine(tiny_trainer, unclipped=True)
+    one_batch(trainer)
+    assert trainer._metrics["train"]["vine/steps"][-1] > 1
+    assert trainer._metrics["train"]["vine/prefixes"][-1] > 2
+    trainer.context.task.step_separator = "no such word"
+    one_batch(trainer)
+    assert trainer._metrics["train"]["vine/steps"][-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unclipped": True}, "goes with evidence=vine only"),
+        ({"unclipped": True, "evidence": "vine", "renormalise": True}, "leave these out"),
+        ({"evidence": "vines"}, "evidence"),
+    ],
+)
+def test_options_that_say_nothing_together_are_refused(tiny_config, options, message):
+    with pytest.raises(UserError, match=message):
+        tiny_config("rlsd", {"objective": options})
+
+
+def test_runs_without_vine_keep_the_configuration_that_they_were_made_with(tiny_config):
+    assert not {"unclipped", "continuations", "most_steps"} & set(tiny_config("rlsd").objective)
+    assert "continuations" in tiny_config("rlsd", {"objective": {"evidence": "vine"}}).objective

@@ -76,8 +76,28 @@ def test_a_completion_without_advantage_gets_no_sign_mean():
     assert not evidence.sign_mean(DELTA, MASK, torch.zeros(3), 0.2).any()
 
 
-def test_surprisal_is_what_the_student_paid_for_each_token():
-    logps = torch.tensor([[-0.5, -2.0]], requires_grad=True)
-    found = evidence.surprisal(logps, torch.tensor([[1, 0]]))
-    assert found.tolist() == [[0.5, 0.0]]
+def test_surprisal_weighs_a_token_by_what_the_student_paid_for_it():
+    logps = torch.tensor([[-0.5, -2.0, -9.0], [-0.5, -1.5, -1.0]], requires_grad=True)
+    mask, advantage = torch.tensor([[1, 1, 0], [1, 1, 1]]), torch.tensor([1.0, -2.0])
+    found = evidence.surprisal(logps, advantage, mask)
+    # Means 1.25 and 1: weights 0.4, 1.6 and 0.5, 1.5, 1, on either side of A.
+    assert torch.allclose(objectives.evidence_weight(advantage, found, 0.99)[0, :2], torch.tensor([0.4, 1.6]))
+    assert torch.allclose(objectives.evidence_weight(advantage, found, 0.99)[1], torch.tensor([0.5, 1.5, 1.0]))
+    assert found[0, 2] == 0
     assert not found.requires_grad
+
+
+def test_evidence_in_proportion_to_credit_is_bounded_as_the_teachers_is():
+    # Mean sizes 0.2 and 0.3 (three tokens; the padded one does not count).
+    credit = torch.tensor([[0.1, 0.2, 0.3, 9.0], [-0.6, 0.0, 0.3, 9.0]])
+    mask = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0]])
+    advantage = torch.tensor([2.0, -1.0])
+    delta = evidence.in_proportion(credit, advantage, mask)
+    found = objectives.rlsd_advantage(advantage, delta, 1.0, 0.2)[:, :3]
+    # w = 0.5, 1, 1.5 → 0.8, 1, 1.2; and for A < 0 w = 2, 0, −1 → 1.2, 0.8, 0.8.
+    assert torch.allclose(found, torch.tensor([[1.6, 2.0, 2.4], [-1.2, -0.8, -0.8]]))
+
+
+def test_where_nothing_is_known_to_matter_evidence_in_proportion_says_nothing():
+    delta = evidence.in_proportion(torch.zeros(2, 3), torch.tensor([1.0, -1.0]), torch.ones(2, 3))
+    assert not delta.any()

@@ -163,7 +163,7 @@ def test_a_null_counts_only_where_the_positive_control_is_seen(tmp_path, oracle,
     arm(tmp_path, "grpo", 0.5)
     arm(tmp_path, "rlsd", 0.5)
     if oracle is not None:
-        arm(tmp_path, "rlsd", oracle, evidence="oracle")
+        arm(tmp_path, "rlsd", oracle, evidence="vine")
     found = {claim.key: finding for claim, finding in examine(compare(find_runs([tmp_path]))).claims}["rlsd_above"]
     assert found.verdict == expected
     assert found.control == f"oracle above: {({0.7: 'seen', 0.5: 'equal', None: 'not tested'})[oracle]}"
