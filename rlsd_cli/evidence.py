@@ -34,6 +34,19 @@ def flipped(delta: Tensor) -> Tensor:
     return -delta
 
 
+def disarranged(name: str, delta: Tensor, mask: Tensor, seed: int) -> Tensor:
+    """Return the control ``permuted``, ``noise`` or ``flipped`` of Δ, and Δ itself under any other name.
+
+    The draws have a generator of their own: they must not change which rollouts are sampled.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if name == "permuted":
+        return permuted(delta, mask, generator)
+    if name == "noise":
+        return noise(delta, mask, generator)
+    return flipped(delta) if name == "flipped" else delta
+
+
 def sign_mean(delta: Tensor, mask: Tensor, advantage: Tensor, epsilon_w: float) -> Tensor:
     """Return the Δ whose weight is, for every token, the mean clipped weight of its side: A > 0, or A < 0.
 

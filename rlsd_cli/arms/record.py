@@ -151,6 +151,11 @@ class Arm:
         """Whether the arm runs a teacher's pass."""
         return bool(self.views)
 
+    @property
+    def uses_reference(self) -> bool:
+        """Whether a teacher sees the reference that ``teacher.reference`` names, with the default options."""
+        return any(view.source == "reference" for view in self.views_of().values())
+
     def teacher_and_reference(self, settings: Mapping[str, Any]) -> tuple[str, str]:
         """Return who the teacher is and what it sees, in words; – where there is none.
 

@@ -20,7 +20,7 @@ from rlsd_cli.arms.tokens import Credit, Resampling, Tokens
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Whose evidence takes the teacher's place: the teacher's own, controls that say what its content is worth, and the truth.
+# Whose evidence it is: the teacher's, that of controls which say what its content is worth, or the truth.
 Evidence = Literal[
     "teacher", "wrong_reference", "other_reference", "permuted", "noise", "flipped", "sign_mean", "surprisal", "vine"
 ]
@@ -59,8 +59,6 @@ class Options(Objective):
 
 def evidence_of(tokens: Tokens, options: Options, scored: Tensor) -> Tensor:
     """Return Δ (B, T), 0 outside ``scored``: the teacher's, or what ``objective.evidence`` puts in its place."""
-    import torch
-
     from rlsd_cli import evidence, objectives
 
     if options.evidence == "vine":
@@ -68,17 +66,9 @@ def evidence_of(tokens: Tokens, options: Options, scored: Tensor) -> Tensor:
     if options.evidence == "surprisal":
         return evidence.surprisal(tokens.student, tokens.advantage, scored)
     delta = objectives.privileged_gain(tokens.teachers["teacher"], tokens.student, scored)
-    # A generator of its own: the control's draws must not change which rollouts are sampled.
-    generator = torch.Generator().manual_seed(1_000_003 * tokens.step + int(tokens.ids.sum()))
-    if options.evidence == "permuted":
-        return evidence.permuted(delta, scored, generator)
-    if options.evidence == "noise":
-        return evidence.noise(delta, scored, generator)
-    if options.evidence == "flipped":
-        return evidence.flipped(delta)
     if options.evidence == "sign_mean":
         return evidence.sign_mean(delta, scored, tokens.advantage, options.epsilon_w)
-    return delta
+    return evidence.disarranged(options.evidence, delta, scored, 1_000_003 * tokens.step + int(tokens.ids.sum()))
 
 
 def _resampled(tokens: Tokens) -> Tensor:
@@ -109,8 +99,10 @@ def token_credit(tokens: Tokens, options: Options) -> Credit:
     if options.unclipped:
         true = _resampled(tokens)
         plain = tokens.advantage.unsqueeze(1)
-        told = {"rlsd/lambda": mix, "vine/advantage_abs_mean": (true.abs(), tokens.mask)}
-        return Credit((1 - mix) * plain + mix * true, told)
+        return Credit(
+            (1 - mix) * plain + mix * true,
+            {"rlsd/lambda": mix, "vine/advantage_abs_mean": (true.abs(), tokens.mask)},
+        )
     taught = bool(tokens.teachers)
     scored = tokens.scored() if taught else tokens.mask
     delta = evidence_of(tokens, options, scored)

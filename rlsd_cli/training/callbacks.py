@@ -103,8 +103,9 @@ class MetricsCallback(TrainerCallback):
     def _times(self) -> dict[str, float]:
         total = time.perf_counter() - self.started
         parts = self.timer.seconds
-        update = total - parts["rollout"] - parts["teacher"] - parts["probe"]
-        return {
+        update = total - parts["rollout"] - parts["teacher"] - parts["probe"] - parts["continuations"]
+        continued = {"time/continuations_s": parts["continuations"]} if parts["continuations"] else {}
+        return continued | {
             "time/step_s": total,
             "time/rollout_s": parts["rollout"],
             "time/teacher_s": parts["teacher"],

@@ -45,7 +45,7 @@ class Continuations:
         trainer = self.trainer
         ids, mask = output["completion_ids"].cpu(), output["completion_mask"].cpu()
         separator = getattr(trainer.context.task, "step_separator", None)
-        steps = steps_of(ids, mask, step_end(trainer._tokenizer, separator, ids[mask.bool()]), how.most_steps)
+        steps = steps_of(ids, mask, step_end(trainer._tokenizer, separator, ids), how.most_steps)
         seed = trainer.context.config.seed * 1_000_003 + trainer.state.global_step
         with separate_randomness(seed * 1009 + trainer.accelerator.process_index):
             found = resampled_credit(
@@ -73,11 +73,8 @@ class Continuations:
         self, rows: list[dict[str, Any]], places: Sequence[int], completions: Sequence[list[int]]
     ) -> list[float]:
         texts = self.trainer.processing_class.batch_decode(completions, skip_special_tokens=True)
-        asked = [rows[place] for place in places]
-        return self.trainer.reward.judged(
-            *([row["prompt"] for row in asked], texts),
-            *([row[key] for row in asked] for key in ("answer", "prompt_id")),
-        )[1]
+        prompts, answers, names = ([rows[place][key] for place in places] for key in ("prompt", "answer", "prompt_id"))
+        return self.trainer.reward.judged(prompts, texts, answers, names)[1]
 
     def _go_on(self, rows: list[dict[str, Any]], begun: Sequence[Begun], count: int) -> list[list[int]]:
         """Continue; with several processes each makes as many calls of one size, for samplers that work together."""

@@ -58,10 +58,10 @@ def judge(rows, completions):
     return [{(GOOD,) * 3: 1.0, (GOOD, GOOD, BAD): 0.5}.get(tuple(each), 0.0) for each in words]
 
 
-def credit(rows, rewards, questions=None, **more):
-    ids, mask, steps = batch(rows)
+def credit(words, rewards, questions=None, **more):
+    ids, mask, steps = batch(words)
     sampler = Enumerated()
-    asked = questions or ["q"] * len(rows)
+    asked = questions or ["q"] * len(words)
     found = resampled_credit(
         ids, mask, steps, rewards, asked, go_on=sampler, judge=judge, continuations=4**STEPS, **more
     )

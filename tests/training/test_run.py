@@ -91,9 +91,12 @@ def test_the_untrained_policys_samples_are_kept_and_are_no_metric(finished, tiny
     assert [record["step"] for record in finished.metrics()] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("method", ["sft", "rlsd", "grpo_opsd", "sdpo"])
+@pytest.mark.parametrize("method", ["sft", "rlsd", "rlsd:vine", "rlsd:unclipped", "grpo_opsd", "sdpo"])
 def test_every_metric_is_documented(tiny_config, tmp_path, method):
+    method, _, control = method.partition(":")
     objective = {"objective": {"top_k": 8}} if method == "sdpo" else {}
+    if control:
+        objective = {"objective": {"evidence": "vine", "unclipped": control == "unclipped"}}
     run = train(tiny_config(method, {"train": {"steps": 2}}, objective), tmp_path / "run")
     documented = set(re.findall(r"`([\w/]+)`", (DOCS / "metrics.md").read_text()))
     logged = {key for record in run.metrics() for key in record}

@@ -68,6 +68,15 @@ def test_the_vision_tower_learns_too(vl_config, vl_model, tmp_path):
     assert all((before[name] != after[name]).any() for name in towers)
 
 
+def test_true_credit_continues_rollouts_about_pictures(vl_config, tmp_path):
+    vine = {"objective": {"evidence": "vine", "continuations": 2, "most_steps": 3}}
+    run = train(vl_config("rlsd", vine), tmp_path / "run")
+    for line in run.metrics():
+        assert 1 <= line["vine/steps"] <= 3
+        assert line["grad_norm"] > 0
+        assert line["rlsd/weight_clip_low"] > 0 or line["vine/steps"] == 1
+
+
 @pytest.mark.parametrize("method", ["rlsd", "opsd", "sft"])
 def test_questions_without_pictures_train_beside_questions_with_some(vl_config, shapes, tmp_path, method):
     rows = [json.loads(line) for line in shapes.read_text().splitlines()]
