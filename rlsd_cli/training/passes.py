@@ -13,6 +13,7 @@ from rlsd_cli.models.images import COUNTS, PER_IMAGE, PER_TOKEN, extended
 from rlsd_cli.models.limits import check_context
 from rlsd_cli.training.head import last_hidden_states
 from rlsd_cli.training.shared_prompt import can_share, read_prompts_once, sampled_logps
+from rlsd_cli.training.small import hidden_states, reads_small
 
 
 class TeacherPasses:
@@ -87,7 +88,8 @@ class TeacherPasses:
         module = teacher.model(trainer.model)
         with trainer.timer.part("teacher"), teacher.in_place(trainer.accelerator.unwrap_model(trainer.model)):
             # With the policy's own weights the pass stays the student's, so that equal prompts give exactly Δ = 0.
-            if module is not trainer.model and can_share(module, batch, view):
+            own = reads_small(trainer, module, batch["completion_ids"].size(1))
+            if not own and module is not trainer.model and can_share(module, batch, view):
                 with trainer.accelerator.autocast():
                     return sampled_logps(module, batch, view, trainer.temperature)
             logps, _, _ = trainer._get_per_token_logps_and_entropies(
@@ -106,6 +108,9 @@ class TeacherPasses:
         module, student = teacher.model(trainer.model), trainer.accelerator.unwrap_model(trainer.model)
         bare = trainer.accelerator.unwrap_model(module)
         with trainer.timer.part("teacher"), teacher.in_place(student), last_hidden_states(bare) as captured:
+            if reads_small(trainer, module, batch["completion_ids"].size(1)):
+                prompts = batch[f"{view}_prompt_ids"], batch[f"{view}_prompt_mask"]
+                return hidden_states(module, *prompts, batch["completion_ids"])
             # logits_to_keep=1: the head's work is not needed here, only the backbone's.
             if can_share(module, batch, view):
                 _, row_of, _ = read_prompts_once(module, batch, view, logits_to_keep=1)

@@ -41,6 +41,7 @@ from rlsd_cli.training.head import chunk_rows, head_of, in_chunks, last_hidden_s
 from rlsd_cli.training.means import TokenMeans
 from rlsd_cli.training.passes import TeacherPasses
 from rlsd_cli.training.recorder import write_rollouts
+from rlsd_cli.training.small import hidden_states, reads_small, token_scores
 from rlsd_cli.training.teacher import Teacher, teachers_of
 from rlsd_cli.training.timer import StepTimer
 from rlsd_cli.verifiers.reasoning import template_opening
@@ -71,6 +72,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
         self.teachers: dict[str, Teacher] = teachers_of(context, self.views.values())
         self.shown: dict[str, list[str | None]] = {}  # by view: the privileged texts of the last step
         self._after_student: Callable[[Tensor, Tensor], None] | None = None
+        self._hidden: Tensor | None = None  # the student's (B, T, D), where the pass is ours (`small`)
         super().__init__(
             model=context.model,
             reward_funcs=self.reward,
@@ -190,16 +192,30 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
                 loss = super()._compute_loss(model, batch)
         finally:
             self._after_student = None
+            own, self._hidden = self._hidden, None
         if arm.divergence:
-            values = self._divergence(student, captured[-1], hidden, batch, inputs["advantages"], options)
+            seen = captured[-1][:, -batch["completion_ids"].size(1) - 1 : -1] if own is None else own
+            values = self._divergence(student, seen, hidden, batch, inputs["advantages"], options)
             distilled = options.distillation_weight * self._aggregate(values, batch)
             loss = distilled + options.policy_weight * loss if options.policy_weight else distilled
         for values in penalty:
             loss = loss + self._aggregate(values, batch)
         return loss
 
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        result = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, **kwargs: Any
+    ) -> Any:
+        if reads_small(self, model, logits_to_keep):
+            prompts, completion = input_ids[:, :-logits_to_keep], input_ids[:, -logits_to_keep:]
+            prompt_mask, mask = attention_mask[:, :-logits_to_keep], attention_mask[:, -logits_to_keep:]
+            hidden = hidden_states(model, prompts, prompt_mask, completion)
+            if self._after_student is not None:
+                self._hidden = hidden
+            result = (*token_scores(model, hidden, completion, mask, self.temperature), None)
+        else:
+            result = super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, **kwargs
+            )
         after, self._after_student = self._after_student, None  # the student's pass is the loss's first
         if after is not None:
             after(result[0], result[1])
@@ -219,7 +235,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
     ) -> Tensor:
         """Return each completion token's divergence, (B, T), 0 where there is no teacher; log it and the forward KL."""
         mask = batch["completion_mask"] * batch["teacher_present"].unsqueeze(1)
-        kept, width = mask.bool(), mask.size(1)
+        kept = mask.bool()
         teacher = self.accelerator.unwrap_model(self.teacher_of("teacher").model(self.model))
         student_head, teacher_head = head_of(student), head_of(teacher)
         step = self.state.global_step + 1
@@ -236,7 +252,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
         values = in_chunks(
             of_tokens,
             chunk_rows(student),
-            hidden[:, -width - 1 : -1][kept],
+            hidden[kept],
             teacher_hidden[kept],
             *(column.unsqueeze(1).expand(mask.shape)[kept] for column in (advantage, batch["correct"])),
             batch["completion_ids"][kept],

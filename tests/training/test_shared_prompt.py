@@ -4,15 +4,16 @@ import pytest
 import torch
 from trainers import one_batch, reward_even_length
 
-from rlsd_cli.training import passes
+from rlsd_cli.training import passes, small
 from rlsd_cli.training.shared_prompt import can_share
 
 RLSD = {"teacher": {"source": "frozen", "reference": "solution"}, "train": {"temperature": 0.8}}
 
 
 @pytest.fixture
-def batch_of(tiny_trainer):
+def batch_of(tiny_trainer, monkeypatch):
     """A trainer and a batch with padding on both sides: references of two lengths, completions of several."""
+    monkeypatch.setattr(small, "can_fuse", lambda model: False)
 
     def make(method):
         trainer = reward_even_length(tiny_trainer(method, RLSD))
