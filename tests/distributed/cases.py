@@ -6,10 +6,11 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from rlsd_cli.arms import ARMS as BUILT_IN
 from rlsd_cli.arms.configure import build
 from rlsd_cli.runs.directory import RunDir
 
-ARMS = ("sft", "grpo", "opd", "opsd", "sdpo", "grpo_opsd", "rlsd")
+ARMS = tuple(BUILT_IN)
 KINDS = ("text", "vision")
 PROMPTS, GROUP, STEPS = 2, 4, 3
 # Means over the tokens of a pass, then over passes: cut otherwise, they weigh tokens otherwise.
@@ -79,15 +80,16 @@ def largest_difference(one, two):
     return max((weight.float() - second[name].float()).abs().max().item() for name, weight in first.items())
 
 
-def metrics_apart(one, two, tolerance=1e-4, of_passes=0.05):
-    """Return the metrics in which two runs differ by more than a share, as sentences; times are left out."""
+def metrics_apart(one, two, preset, tolerance=1e-4, of_passes=0.05):
+    """Return the metrics in which two runs differ by more than a share, as sentences; ZeRO-3 has no probe."""
+    left_out = ("time/", "probe/") if preset == "zero3" else ("time/",)
     told = []
     first, second = RunDir.open(one).metrics(), RunDir.open(two).metrics()
     if len(first) != len(second):
         return [f"{len(first)} steps against {len(second)}"]
     for before, after in zip(first, second, strict=True):
         for key in sorted(before.keys() | after.keys()):
-            if key.startswith("time/") or key == "step":
+            if key.startswith(left_out) or key == "step":
                 continue
             a, b = before.get(key), after.get(key)
             share = of_passes if key in OF_PASSES else tolerance

@@ -4,15 +4,12 @@ FSDP2 as accelerate wraps it and ZeRO-3 as DeepSpeed does, on a CPU. The fast ca
 `make test-slow`, are the table in docs/gpu.md.
 """
 
-import json
-
 import pytest
 from cases import ARMS, Case, largest_difference, metrics_apart
-from matrix import BFLOAT16, all_cases, train_all
+from matrix import all_cases, in_bfloat16, resumed, train_all
 from places import write_places
 
 from rlsd_cli.arms import load_arm
-from rlsd_cli.arms.options import DivergenceOptions
 from rlsd_cli.runs.directory import RunDir
 
 # AdamW divides by the gradient's size: where that is tiny, its rounding is a share of the learning rate of 1e-3.
@@ -28,21 +25,26 @@ FSDP2 = [
 ]
 # Questions with and without pictures: one process has none in a pass, the other has some.
 MIXED = Case("rlsd", "vision", micro_batch=1, label="mixed")
-ZERO3 = [Case("rlsd", "text", micro_batch=2, more=BFLOAT16, label="bfloat16")]
+# Of each kind: in float32 and in bfloat16, with pictures, with an adapter, an arm with two teachers.
+ZERO3 = [
+    Case("rlsd", "text", micro_batch=2),
+    in_bfloat16(Case("rlsd", "text", micro_batch=2)),
+    Case("rlsd", "vision", micro_batch=1),
+    Case("rlsd", "text", lora=True, micro_batch=1),
+    Case("rlcsd", "text", micro_batch=2),
+]
 
 
-def in_zero3(arm):
-    return not issubclass(load_arm(arm).options, DivergenceOptions)
-
-
-def compare(folder, preset, case, weights=WEIGHTS, **tolerances):
+def compare(folder, preset, case, weights=WEIGHTS):
     one, two = folder / "one" / case.alone, folder / preset / case.name
-    assert not metrics_apart(one, two, **tolerances)
+    if case.label == "bfloat16":
+        compare_bfloat16(one, two)
+        return
+    assert not metrics_apart(one, two, preset)
     lines = RunDir(one).metrics()
     assert any(line["grad_norm"] > 1e-3 for line in lines), "nothing was learned, so nothing was compared"
     assert largest_difference(one, two) < weights
-    attempts = json.loads(RunDir(two).provenance_file.read_text())["attempts"]
-    assert [attempt["from_step"] for attempt in attempts] == [0, 2], "the run was not stopped and resumed"
+    assert resumed(two), "the run was not stopped and resumed"
 
 
 @pytest.fixture(scope="module")
@@ -73,40 +75,33 @@ def test_one_process_may_have_pictures_and_another_none(places, tmp_path):
     compare(tmp_path, "fsdp2", MIXED)
 
 
-@pytest.mark.slow
-def test_zero3_trains_as_one_process_does(places, tmp_path):
-    pytest.importorskip("deepspeed")
-    assert not train_all(tmp_path, "zero3", ZERO3, places)
-    # bfloat16 passes: ZeRO-3 keeps a bfloat16 copy of the weights and writes that; there is no probe.
-    compare_bfloat16(tmp_path, ZERO3[0])
-
-
-def compare_bfloat16(folder, case):
-    one, two = folder / "one" / case.alone, folder / "zero3" / case.name
-    first, second = RunDir(one).metrics(), RunDir(two).metrics()
-    for before, after in zip(first, second, strict=True):
+def compare_bfloat16(one, two):
+    """Compare with passes in bfloat16: ZeRO-3 keeps a bfloat16 copy of the weights and writes that."""
+    for before, after in zip(RunDir(one).metrics(), RunDir(two).metrics(), strict=True):
         assert after["grad_norm"] == pytest.approx(before["grad_norm"], rel=0.05)
         assert after["reward"] == before["reward"]
     # 8 bits of precision of weights up to 0.5, and three steps of 1e-3.
     assert largest_difference(one, two) < 5e-3
+    assert resumed(two), "the run was not stopped and resumed"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("arm", ARMS)
-def test_every_arm_under_fsdp2(places, tmp_path, arm):
-    cases = list(all_cases("fsdp2", [arm]))
-    assert not train_all(tmp_path, "fsdp2", cases, places)
-    for case in cases:
-        compare(tmp_path, "fsdp2", case)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("arm", [arm for arm in ARMS if in_zero3(arm)])
-def test_every_arm_under_zero3(places, tmp_path, arm):
+def test_zero3_trains_as_one_process_does(places, tmp_path):
     pytest.importorskip("deepspeed")
-    cases = list(all_cases("zero3", [arm]))
-    assert not train_all(tmp_path, "zero3", cases, places)
+    assert not train_all(tmp_path, "zero3", ZERO3, places)
+    for case in ZERO3:
+        compare(tmp_path, "zero3", case)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("preset", ["fsdp2", "zero3"])
+def test_every_arm_that_a_preset_takes(places, tmp_path, preset):
+    if preset == "zero3":
+        pytest.importorskip("deepspeed")
+    cases = list(all_cases(preset, ARMS))
+    assert {case.arm for case in cases} >= {arm for arm in ARMS if load_arm(arm).divergence is None}
+    assert not train_all(tmp_path, preset, cases, places)
     for case in cases:
-        compare_bfloat16(tmp_path, case)
+        compare(tmp_path, preset, case)
