@@ -25,7 +25,7 @@ class Case:
     kind: str = "text"
     lora: bool = False
     micro_batch: int | None = None
-    more: dict = field(default_factory=dict, hash=False)
+    more: dict = field(default_factory=dict, hash=False, compare=False)
     label: str = ""
 
     @property

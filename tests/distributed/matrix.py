@@ -21,18 +21,27 @@ from rlsd_cli.gates.page import replaced
 
 SCRIPT = Path(__file__).with_name("train_cases.py")
 BFLOAT16 = {"model": {"dtype": "bfloat16"}}
+FURTHER = ("sft", "grpo", "rlsd")
 
 
 def all_cases(preset, arms):
-    """Yield arm × kind of model × all weights or LoRA × completions per pass; of ZeRO-3 the arms that it takes."""
+    """Yield what a preset is tried with.
+
+    FSDP2: arm × kind of model × all weights or LoRA × completions per pass. ZeRO-3: every arm that it takes on text;
+    three of them with pictures, with LoRA, and in bfloat16, too.
+    """
+    if preset == "zero3":
+        taken = [arm for arm in arms if load_arm(arm).divergence is None]
+        yield from (Case(arm, micro_batch=2) for arm in taken)
+        for arm in [arm for arm in taken if arm in FURTHER]:
+            yield Case(arm, "vision", micro_batch=1)
+            yield Case(arm, lora=True, micro_batch=1)
+            yield in_bfloat16(Case(arm, micro_batch=2))
+        return
     for arm in arms:
         for kind in KINDS:
             for lora in (False, True):
-                for micro_batch in (1, 2):
-                    if preset != "zero3" or load_arm(arm).divergence is None:
-                        yield Case(arm, kind, lora, micro_batch)
-        if preset == "zero3" and load_arm(arm).divergence is None:
-            yield in_bfloat16(Case(arm, micro_batch=2))
+                yield from (Case(arm, kind, lora, micro_batch) for micro_batch in (1, 2))
 
 
 def in_bfloat16(case):
@@ -98,19 +107,18 @@ def cell(folder, preset, case, failed):
 
 def table(folder, preset, cases, failed):
     """Return the table: a row for an arm and a kind of model."""
-    found = {(c.arm, c.kind, c.lora, c.micro_batch, c.label): cell(folder, preset, c, failed) for c in cases}
+    found = {case: cell(folder, preset, case, failed) for case in cases}
     lines = [
         "| arm | model | all weights: 1, 2 completions a pass | LoRA: 1, 2 completions a pass |",
         "|---|---|---|---|",
     ]
-    for arm, kind in dict.fromkeys((case.arm, case.kind) for case in cases):
-        both = [", ".join(found[arm, kind, lora, each, ""] for each in (1, 2)) for lora in (False, True)]
-        lines.append(f"| {arm} | {'Qwen3-VL' if kind == 'vision' else kind} | {both[0]} | {both[1]} |")
-    lines += [
-        f"| {case.arm} | {case.kind}, bfloat16 | –, {cell(folder, preset, case, failed)} | – |"
-        for case in cases
-        if case.label
-    ]
+    for arm, kind, label in dict.fromkeys((case.arm, case.kind, case.label) for case in cases):
+        name = f"{'Qwen3-VL' if kind == 'vision' else kind}{', ' + label if label else ''}"
+        cells = []
+        for lora in (False, True):
+            both = [found.get(Case(arm, kind, lora, each, label=label), "–") for each in (1, 2)]
+            cells.append(", ".join(both) if set(both) != {"–"} else "–")
+        lines.append(f"| {arm} | {name} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
 
 

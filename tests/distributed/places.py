@@ -7,6 +7,8 @@ import tiny_qwen3_vl
 import torch
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
+from rlsd_cli.config.data import LAYOUTS
+
 
 def write_text_model(folder, hidden=32, seed=0, tied=False):
     """Write a random Qwen3, by default with an output layer of its own as the 8B models have."""
@@ -43,7 +45,17 @@ def write_places(folder):
         "vision-teacher": tiny_qwen3_vl.write_model(folder / "vision-teacher", seed=1, hidden=64),
         "shapes": tiny_qwen3_vl.write_questions(folder / "shapes", 16),
         "mixed": write_mixed(folder / "mixed"),
+        "rows": write_rows(folder / "rows"),
     }
+
+
+def write_rows(folder):
+    """Write questions by the names that the paper's data set has for its columns."""
+    path = tiny_qwen3_vl.write_questions(folder, 16)
+    names = {"prompt": "problem", "solution": LAYOUTS["rlsd"].solution}
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({names.get(key, key): row[key] for key in row}) + "\n" for row in rows))
+    return path
 
 
 def write_mixed(folder):

@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
 
 if os.environ.get("RLSD_TEST_PRETEND"):
@@ -40,13 +41,26 @@ def fixed(self, prompt_ids, images, multimodal_fields, num_generations, has_tool
 
 
 def verify(self, completion, answer, example_id=""):
-    """Judge by the number of characters: about half of the fixed rollouts are right."""
-    return Verdict(correct=len(completion) % 2 == 0, extracted="")
+    """Judge by the number of characters: about half of the fixed rollouts are right. Each has an answer."""
+    return Verdict(correct=len(completion) % 2 == 0, extracted=str(len(completion) % 10))
 
 
 def stop_at_once(record):
     if record["step"] == 1:
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def ended_by(path):
+    """End all processes where the block fails, and write why into the run's folder."""
+    try:
+        yield
+    except BaseException:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / f"failed-{rank()}.txt").write_text(traceback.format_exc())
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(3)  # the others hang in a collective: the launcher ends them
 
 
 def main(cases_file, folder):
@@ -63,7 +77,7 @@ def main(cases_file, folder):
         (folder / "patience.txt").write_text(str(patience.total_seconds()))
     for case in cases:
         config, path = case.config(places, world_size()), folder / (case.alone if alone else case.name)
-        try:
+        with ended_by(path):
             if alone:
                 train(config, path)
             else:
@@ -71,12 +85,6 @@ def main(cases_file, folder):
                 unset_hf_deepspeed_config()  # or the next model is cut into shards while it is loaded
                 train(config, path, resume=True)
                 unset_hf_deepspeed_config()
-        except BaseException:
-            path.mkdir(parents=True, exist_ok=True)
-            (path / f"failed-{rank()}.txt").write_text(traceback.format_exc())
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(3)  # the others hang in a collective: the launcher ends them
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from places import write_text_model
 
 pytestmark = [pytest.mark.vllm, pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")]
 
@@ -80,7 +79,8 @@ def runs(tmp_path_factory):
 def by_server(tmp_path_factory):
     """The same by a server, which has the first weights until some are sent."""
     folder = tmp_path_factory.mktemp("server")
-    with served(write_text_model(folder / "text"), folder / "server.log") as port:
+    run("-c", "import places, pathlib, sys; places.write_text_model(pathlib.Path(sys.argv[1]))", folder / "text")
+    with served(folder / "text", folder / "server.log") as port:
         cases = ["server-unsynced", "server"]
         run(HERE / "rollouts.py", folder, folder / "found.json", *cases, PORT_OF_SERVER=str(port))
     return json.loads((folder / "found.json").read_text())
