@@ -24,7 +24,8 @@ def plan(
     gpus: Annotated[int, typer.Option(min=1, help="GPUs that train.", rich_help_panel=MACHINE)] = 1,
     gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of a GPU in GiB.", rich_help_panel=MACHINE)] = 80.0,
     sharding: Annotated[
-        Literal["ddp", "fsdp2", "zero3"] | None, typer.Option(help="Default: all three.", rich_help_panel=MACHINE)
+        Literal["ddp", "fsdp2", "zero3"] | None,
+        typer.Option(help="Default: all that the arm has.", rich_help_panel=MACHINE),
     ] = None,
     method: Annotated[str, typer.Option("--method", "-m", help="The arm.", rich_help_panel=WHAT)] = "rlsd",
     preset: Annotated[
@@ -59,6 +60,7 @@ def plan(
     from rlsd_cli.memory.jobs import job_of
     from rlsd_cli.memory.memory import GIB, SHARDINGS, fits
     from rlsd_cli.memory.shapes import shape_of
+    from rlsd_cli.training.preflight import refuse_zero3
 
     layer: dict[str, Any] = {}
     if config is not None:
@@ -71,7 +73,10 @@ def plan(
     told = {"method": method, "model": {"path": model}}
     settings = configure.build([{"model": {"dtype": "bfloat16"}}, layer, told, *sets], "the plan's configuration")
     arm, shape = load_arm(settings.method), shape_of(settings.model.path)
-    kinds = (sharding,) if sharding else (SHARDINGS if gpus > 1 else ("ddp",))
+    if sharding == "zero3":
+        refuse_zero3(arm)
+    possible = [kind for kind in SHARDINGS if kind != "zero3" or arm.divergence is None]
+    kinds = [sharding] if sharding else possible if gpus > 1 else possible[:1]
     jobs = [
         job_of(
             settings,

@@ -132,14 +132,23 @@ def check_launch(config: RunConfig) -> None:
 
 
 def check_zero3(arm: Arm) -> None:
-    """Refuse the arms whose divergence reads the output layer outside the model's forward pass, under ZeRO-3.
+    """Refuse the arms that ZeRO-3 can't shard, where the launcher asks for it.
 
     Raises:
         UserError: The arm is one of them.
     """
     asked = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
-    zero3 = asked and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
-    if zero3 and arm.divergence is not None:
+    if asked and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
+        refuse_zero3(arm)
+
+
+def refuse_zero3(arm: Arm) -> None:
+    """Refuse the arms whose divergence reads the output layer outside the model's forward pass.
+
+    Raises:
+        UserError: The arm is one of them.
+    """
+    if arm.divergence is not None:
         raise UserError(
             f"{arm.name} can't be trained under DeepSpeed ZeRO-3: use experiments/accelerate/fsdp2.yaml, "
             "which shards the weights as well."

@@ -7,9 +7,10 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from rlsd_cli.arms import load_arm
-from rlsd_cli.arms.configure import build
+from rlsd_cli.arms import ARMS, load_arm
+from rlsd_cli.arms.configure import build, preset_layer, presets_dir
 from rlsd_cli.cli import app
+from rlsd_cli.config.layers import merge
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.memory import jobs
@@ -241,14 +242,37 @@ def test_a_base_with_other_dials_is_planned_without_being_pre_trained(monkeypatc
 
 
 def test_every_arm_of_the_papers_preset_can_be_planned():
-    for arm in ("sft", "grpo", "opd", "opsd", "sdpo", "grpo_opsd", "rlsd"):
+    for arm in ARMS:
         command = ["plan", "--model", "Qwen/Qwen3-VL-8B-Instruct", "--preset", "qwen3-vl-8b", "-m", arm, "--gpus", "8"]
         told = CliRunner().invoke(app, [*command, "--set", "rollout.engine=vllm", "--json"])
         assert told.exit_code in (0, 1), told.output
-        plan = json.loads(told.output)["plans"]["fsdp2"]
+        plans = json.loads(told.output)["plans"]
+        plan = plans["fsdp2"]
+        # No plan for a sharding that training refuses.
+        assert ("zero3" in plans) == (load_arm(arm).divergence is None)
         if arm != "sft":
             # 2048/8 completions, 1,048,576/16² patches of 16·16·2·3 numbers, float32.
             assert plan["parts"]["pictures"] == 256 * 4096 * 1536 * 4
+
+
+def test_a_sharding_that_training_refuses_is_not_planned():
+    command = ["plan", "--model", "Qwen/Qwen3-8B", "--gpus", "8", "-m", "opsd", "--sharding", "zero3"]
+    told = CliRunner().invoke(app, command)
+    assert isinstance(told.exception, UserError)
+    assert "fsdp2" in str(told.exception)
+
+
+def test_the_models_and_teachers_of_all_presets_have_a_known_size():
+    files = [path for name in ARMS for path in presets_dir().glob(f"*/{name}.yaml")]
+    assert len(files) > 20
+    for file in files:
+        layer = preset_layer(file.parent.name, file.stem)
+        asked = {"task": {"data": {"path": "questions"}}} if layer.get("task", {}).get("name") == "dataset" else {}
+        config = build([merge(asked, layer)])
+        copies, other = jobs.teachers(config, load_arm(file.stem))
+        assert shape_of(config.model.path).parameters > 1e5, file
+        assert (other is None) == (config.teacher.model is None), file
+        assert copies <= 2, file
 
 
 def test_the_plan_and_vllm_keep_room_for_the_same_length():

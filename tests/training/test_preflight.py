@@ -259,7 +259,7 @@ def test_distilling_arms_are_refused_under_zero3(tiny_config, monkeypatch, name)
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     monkeypatch.setenv("ACCELERATE_DEEPSPEED_ZERO_STAGE", "3")
     distils = name in {"opd", "opsd", "sdpo", "grpo_opsd", "srpo", "sdpg"}
-    with pytest.raises(UserError, match="ZeRO-3: use .*fsdp2") if distils else nullcontext():
+    with pytest.raises(UserError, match=r"ZeRO-3: use .*fsdp2") if distils else nullcontext():
         preflight.check_machine(tiny_config(name), load_arm(name))
 
 
