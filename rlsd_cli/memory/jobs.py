@@ -22,7 +22,7 @@ def teachers(config: RunConfig, arm: Arm) -> tuple[int, Shape | None]:
     options = arm.options.model_validate(config.objective)
     weights = {view.weights for view in arm.views_of(options).values()}
     external = shape_of(config.teacher.model) if "external" in weights and config.teacher.model else None
-    if config.train.lora_rank is not None:  # the teachers are the policy, with its adapter off or another one
+    if config.train.lora_rank is not None:  # the teachers are the policy with another adapter
         return 0, external
     own = {config.teacher.source if each == "configured" else each for each in weights} - {"online", "external"}
     return len(own), external

@@ -8,9 +8,9 @@
 | ema | an exponential moving average of the policy's (SDPO: 0.05) |
 | external | another model's (OPD) |
 
-With LoRA no second model is held: the frozen teacher is the policy with its adapter switched off, and
-a following teacher is a copy of the adapter's weights, put in place for its pass. (The average that
-``ema`` keeps is then one of LoRA's two factors, not of their product.)
+With LoRA no second model is held: a teacher is a copy of the adapter's weights, put in place for its pass; the
+frozen one's are those of the start, which change nothing. (The average that ``ema`` keeps is then one of LoRA's
+two factors, not of their product.)
 """
 
 from __future__ import annotations
@@ -105,22 +105,14 @@ class FollowingTeacher(HeldTeacher):
         load_whole(self._model, load_file(path))
 
 
-class AdapterOffTeacher(Teacher):
-    """The frozen teacher of a policy with an adapter: the policy without it."""
+class HeldAdapter(Teacher):
+    """The policy with other values of its adapter, cut into shards as those are: at first the initial policy's.
 
-    @contextmanager
-    def in_place(self, student: Any) -> Iterator[None]:
-        """Switch the adapter off."""
-        with student.disable_adapter():
-            yield
+    PEFT's way of switching the adapter off is not used: it changes which weights ask for gradients, of those that
+    happen to lie whole while the others are in shards, and FSDP2 then leaves them untrained.
+    """
 
-
-class AdapterTeacher(Teacher):
-    """A following teacher that holds its own values of the adapter's weights, cut into shards as those are."""
-
-    def __init__(self, student: Any, every: int, rate: float) -> None:
-        self.every = every
-        self.rate = rate
+    def __init__(self, student: Any) -> None:
         self._values = {name: weight.detach().clone() for name, weight in trained(student)}
 
     def prepare(self, accelerator: Any) -> None:
@@ -157,6 +149,15 @@ class AdapterTeacher(Teacher):
                 self._values[name] = distribute_tensor(value, weight.device_mesh, weight.placements)
         with gathered([weight for _, weight in weights], writes):
             yield weights
+
+
+class FollowingAdapter(HeldAdapter):
+    """Values of the adapter that follow the policy's, as those of `FollowingTeacher` do."""
+
+    def __init__(self, student: Any, every: int, rate: float) -> None:
+        super().__init__(student)
+        self.every = every
+        self.rate = rate
 
     @torch.no_grad()
     def after_step(self, step: int, student: Any) -> None:
@@ -196,13 +197,13 @@ def build_teacher(config: TeacherConfig, student: Any) -> Teacher:
         return frozen_teacher(student)
     every, rate = (config.sync_every, 1.0) if config.source == "synced" else (1, config.ema_rate)
     if hasattr(student, "peft_config"):
-        return AdapterTeacher(student, every, rate)
+        return FollowingAdapter(student, every, rate)
     return FollowingTeacher(copy.deepcopy(student), every, rate)
 
 
 def frozen_teacher(student: Any) -> Teacher:
     """Return a teacher with the policy's present weights for good."""
-    return AdapterOffTeacher() if hasattr(student, "peft_config") else HeldTeacher(copy.deepcopy(student))
+    return HeldAdapter(student) if hasattr(student, "peft_config") else HeldTeacher(copy.deepcopy(student))
 
 
 def teachers_of(context: RunContext, views: Iterable[View]) -> dict[str, Teacher]:

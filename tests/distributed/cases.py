@@ -12,6 +12,8 @@ from rlsd_cli.runs.directory import RunDir
 
 ARMS = tuple(BUILT_IN)
 KINDS = ("text", "vision")
+# Their means are over the tokens of a pass (docs/arms.md): one process makes the same passes, and not one of all.
+OVER_A_PASS = ("rlcsd", "srpo")
 PROMPTS, GROUP, STEPS = 2, 4, 3
 # Means over the tokens of a pass, then over passes: cut otherwise, they weigh tokens otherwise.
 OF_PASSES = {"entropy", "distillation/loss", "teacher/kl_forward", "completions/mean_terminated_length"}
@@ -30,12 +32,16 @@ class Case:
 
     @property
     def alone(self):
-        """The name of the same run in one process and one pass."""
-        return "-".join([self.arm, self.kind, "lora" if self.lora else "all", *([self.label] if self.label else [])])
+        """The name of the same run in one process."""
+        return self.name if self.arm in OVER_A_PASS else self._name
 
     @property
     def name(self):
-        return f"{self.alone}-{self.micro_batch or 'whole'}"
+        return f"{self._name}-{self.micro_batch or 'whole'}"
+
+    @property
+    def _name(self):
+        return "-".join([self.arm, self.kind, "lora" if self.lora else "all", *([self.label] if self.label else [])])
 
     def config(self, places, processes):
         """Return the configuration; ``places`` are the paths of the models and of the questions."""
@@ -43,7 +49,7 @@ class Case:
             "steps": STEPS,
             "prompts_per_step": PROMPTS,
             "group_size": GROUP,
-            "micro_batch": self.micro_batch if processes > 1 else None,
+            "micro_batch": self.micro_batch if processes > 1 or self.arm in OVER_A_PASS else None,
             "lora_rank": 2 if self.lora else None,
             "max_completion_tokens": 12,
             "save_every": STEPS,

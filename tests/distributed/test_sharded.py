@@ -27,6 +27,8 @@ FSDP2 = [
     # A distilling arm with a teacher of its own: the output layer outside the model's pass.
     Case("sdpo", "text", micro_batch=1),
     Case("rlsd", "text", lora=True, micro_batch=2),
+    # A frozen teacher beside the adapter, whose pass comes before the policy's.
+    Case("sdpg", "vision", lora=True, micro_batch=2),
     Case("opd", "vision", micro_batch=2),
 ]
 # Questions with and without pictures: one process has none in a pass, the other has some.

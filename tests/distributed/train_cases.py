@@ -21,6 +21,7 @@ import torch
 from cases import read_cases
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from trl import GRPOTrainer
+from trl.trainer import grpo_trainer
 
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.tasks.base import Verdict
@@ -66,6 +67,7 @@ def ended_by(path):
 def main(cases_file, folder):
     FastRolloutsMixin._own_loop = lambda *args: None
     GRPOTrainer._generate_single_turn = fixed
+    grpo_trainer.shuffle_sequence_dict = lambda rows: rows  # so that passes are of the same rows
     ArithmeticTask.verify = DatasetTask.verify = verify
     cases, places = read_cases(cases_file)
     alone = world_size() == 1

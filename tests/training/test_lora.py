@@ -14,7 +14,7 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.run import EvalOptions, evaluate_run
 from rlsd_cli.models.load import load_model, load_tokenizer
 from rlsd_cli.training.run import train
-from rlsd_cli.training.teacher import AdapterOffTeacher, AdapterTeacher, trained
+from rlsd_cli.training.teacher import FollowingAdapter, HeldAdapter, trained
 
 LORA = {"train": {"lora_rank": 2}}
 
@@ -34,7 +34,7 @@ def test_every_arm_trains_the_adapter_and_nothing_else(tiny_trainer, tiny_model,
 
 def test_a_frozen_teacher_is_the_policy_without_its_adapter(tiny_trainer, tiny_model):
     trainer = tiny_trainer("rlsd", LORA, {"teacher": {"source": "frozen", "reference": "solution"}})
-    assert isinstance(trainer.teacher_of("teacher"), AdapterOffTeacher)
+    assert isinstance(trainer.teacher_of("teacher"), HeldAdapter)
     _, batch = one_batch(trainer)
     shift_adapter(trainer.model)
     scores = trainer.passes.logps("teacher", batch)
@@ -48,7 +48,7 @@ def test_a_frozen_teacher_is_the_policy_without_its_adapter(tiny_trainer, tiny_m
 
 def test_a_synced_teacher_keeps_the_old_adapter_until_it_is_due(tiny_trainer):
     trainer = tiny_trainer("rlsd", LORA, {"teacher": {"source": "synced", "sync_every": 2, "reference": "solution"}})
-    assert isinstance(trainer.teacher_of("teacher"), AdapterTeacher)
+    assert isinstance(trainer.teacher_of("teacher"), FollowingAdapter)
     _, batch = one_batch(trainer)
     before = trainer.passes.logps("teacher", batch)
     shift_adapter(trainer.model)
