@@ -42,7 +42,7 @@ test-slow: $(VENV)/.slow
 	touch $@
 
 test-vllm: .venv-vllm/.installed
-	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest -q -m vllm tests/vllm_on_cpu --timeout 1200
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest -q -m vllm tests/vllm_on_cpu --timeout 3600 --durations 10
 
 # MINUTES=5 for less; docs/reliability.md says what is compared.
 soak: $(VENV)/.installed
