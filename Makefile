@@ -18,6 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/rlsd sweep experiments/micro/demo.yaml --jobs $(JOBS)
 	$(BIN)/rlsd plot runs/demo --output-dir results/demo
+	$(BIN)/rlsd report runs/demo --output-dir results/demo
 
 test: $(VENV)/.installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --durations 10
@@ -73,6 +74,7 @@ bench: $(VENV)/.installed
 paper-figures: $(VENV)/.installed
 	$(BIN)/rlsd sweep experiments/micro/$(if $(QUICK),paper-quick,paper).yaml --jobs $(JOBS)
 	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),micro-quick,micro)
+	$(BIN)/rlsd report runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),micro-quick,micro)
 
 clean:
 	rm -rf $(VENV) .venv-vllm build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from rlsd_cli import __version__
-from rlsd_cli.commands import arms, import_logs, leakage_audit, plan, plot, push, sweep, testbed, theory, train
+from rlsd_cli.commands import arms, import_logs, leakage_audit, plan, plot, push, report, sweep, testbed, theory, train
 from rlsd_cli.commands import eval as evaluation
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs import crash
@@ -66,6 +66,7 @@ app.command("import", rich_help_panel=MEASURE)(import_logs.import_logs)
 app.command("eval", rich_help_panel=MEASURE)(evaluation.evaluate)
 app.command("leakage-audit", rich_help_panel=MEASURE)(leakage_audit.leakage_audit)
 app.command("plot", rich_help_panel=SHOW)(plot.plot)
+app.command("report", rich_help_panel=SHOW)(report.report)
 app.command("arms", rich_help_panel=SHOW)(arms.arms)
 app.command("push", rich_help_panel=SHOW)(push.push)
 app.command("theory", rich_help_panel=CHECK)(theory.theory)

@@ -170,14 +170,12 @@ def draw_all(
     from rlsd_cli.report.comparison import compare
     from rlsd_cli.report.gates import read_gates
     from rlsd_cli.report.render import check_formats, check_names, render
-    from rlsd_cli.report.runs import find_runs, is_run
+    from rlsd_cli.report.runs import find_runs, output_of
 
     chosen, suffixes = check_names(names), check_formats(formats)
     comparison = compare(find_runs(run_dirs))
     comparison.gates = read_gates(gates, comparison)
-    holder = len(run_dirs) == 1 and not is_run(run_dirs[0])
-    only = run_dirs[0].resolve().name if holder else "plot"
-    output = output_dir or Path("results") / only
+    output = output_dir or output_of(run_dirs)
     talk = Console(stderr=True)
     with talk.status("drawing …") as status:
         result = render(

@@ -40,7 +40,8 @@ VERDICTS = (
 BESIDE = "beside"  # holds numbers of both, so it stands with theirs
 
 
-def _setup(variants: Sequence[Variant]) -> str:
+def setup(variants: Sequence[Variant]) -> tuple[str, Table]:
+    """Return what all arms share, in a sentence ('' where nothing), and a table of the variants with their settings."""
     of_arms = [settings(variant.runs[0].config) for variant in variants if variant.trained]
     common = [
         f"{key} {of_arms[0][key]}"
@@ -60,9 +61,13 @@ def _setup(variants: Sequence[Variant]) -> str:
         ]
         rows.append((variant.label, [Cell(text=text) for text in cells]))
     columns = ("Method", "Seeds", "Steps", "Learning rate", "Teacher", "Reference")
-    table = Table("setup", "", columns, rows, corner="Variant")
-    sentence = f"Common to all arms: {', '.join(common)}.\n\n" if common else ""
-    return sentence + table.markdown().lstrip()
+    sentence = f"Common to all arms: {', '.join(common)}." if common else ""
+    return sentence, Table("setup", "", columns, rows, corner="Variant")
+
+
+def _setup(variants: Sequence[Variant]) -> str:
+    sentence, table = setup(variants)
+    return (f"{sentence}\n\n" if sentence else "") + table.markdown().lstrip()
 
 
 def _section(variant: Variant, name: str) -> dict[str, Any]:
@@ -98,7 +103,8 @@ def _row(claim: Claim, finding: Finding) -> tuple[str, list[Cell]]:
     return claim.statement, [Cell(text=text) for text in texts]
 
 
-def _gates(gates: dict[str, GatesFile]) -> str:
+def gates_table(gates: dict[str, GatesFile]) -> Table:
+    """Return the table of the gates of the bases."""
     rows = [
         (
             gate.name,
@@ -112,8 +118,8 @@ def _gates(gates: dict[str, GatesFile]) -> str:
         for base, found in gates.items()
         for gate in found.gates
     ]
-    table = Table("gates", "", ("Base", "Measured", "Asked", "Passed"), rows, corner="Gate")
-    return "\nGates, what the base must do so that a claim can be true or false on it:\n\n" + table.markdown().lstrip()
+    caption = "Gates, what the base must do so that a claim can be true or false on it:"
+    return Table("gates", caption, ("Base", "Measured", "Asked", "Passed"), rows, corner="Gate")
 
 
 def _embedded(each: Shown, output: Path) -> str:
@@ -152,7 +158,8 @@ def document(
     days = sorted({day for variant in variants for run in variant.runs if (day := started(run.directory))})
     span = f" from runs started {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
     parts.append(f"{made}{span}. Every number outside the last section is measured on the runs listed here.\n")
-    parts.append("## The claims\n\n" + _claims(page) + (_gates(comparison.gates) if comparison.gates else ""))
+    gates = f"\n{gates_table(comparison.gates).markdown()}" if comparison.gates else ""
+    parts.append("## The claims\n\n" + _claims(page) + gates)
     parts += [f"## The claims of {title}\n\n{_claims(each)}" for title, each in (others or {}).items()]
     parts.append("## The runs\n\n" + _setup(variants))
     if comparison.notes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -128,6 +128,12 @@ def open_run(path: Path) -> Run:
         step=step if is_step(step) else 0,
         steps=steps if is_step(steps) else 0,
     )
+
+
+def output_of(run_dirs: Sequence[Path]) -> Path:
+    """Return where results go by default: results/ and the name of the one directory of runs given, or plot."""
+    holder = len(run_dirs) == 1 and not is_run(run_dirs[0])
+    return Path("results") / (run_dirs[0].resolve().name if holder else "plot")
 
 
 def is_run(path: Path) -> bool:

@@ -157,8 +157,12 @@ class CreditPair:
         return f"{value:.3g}".replace("-", "−")
 
 
-def read_step(path: Path) -> pd.DataFrame:
+def read_step(path: Path, more: Sequence[str] = ()) -> pd.DataFrame:
     """Return one credit file.
+
+    Args:
+        path: The file.
+        more: Further columns that are wanted where they are there.
 
     Raises:
         UserError: The file is damaged or lacks a column, or its lists differ in length.
@@ -168,7 +172,8 @@ def read_step(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
         kept = [name for name in LISTS if name != OPTIONAL or name in frame]
-        frame = frame[[*COLUMNS, *(name for name in kept if name == OPTIONAL)]]
+        wanted = [name for name in (OPTIONAL, *more) if name in frame]
+        frame = frame[[*COLUMNS, *wanted]]
         lists = [frame[name].map(len) for name in kept]
     except Exception as error:
         raise UserError(

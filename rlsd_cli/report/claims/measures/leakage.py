@@ -114,7 +114,7 @@ def leaking_falls(comparison: Comparison, claim: Claim) -> Measured:
             falls[variant.label, seed] = peak[row] - values[row, -1]
     if len(names) < claim.options["variants"]:
         raise Missing(
-            f"{len(names)} variants of {claim.arms[0]} log leakage and reward, {claim.options['variants']} are needed"
+            f"{len(names)} variants of {claim.arms[0]} log leakage and reward, {claim.options['variants']:g} are needed"
         )
     both = [seed for seed in main.seeds if all((name, seed) in leaks and (name, seed) in falls for name in names)]
     if not both:
