@@ -1,8 +1,9 @@
 """Keep what a result rests on: `python scripts/keep_runs.py runs/demo results/demo/runs`.
 
 Of each finished run: configuration, provenance, status, metrics (compressed), evaluations (verdicts without
-texts), the audit's report, the exposure of the decoys and the measured blame; no weights, no completions.
-`rlsd plot results/demo/runs` judges and draws them again.
+texts), the audit's report, the exposure of the decoys and the measured blame; no weights, and of the texts the few
+samples of each arm's first seed that REPORT.html shows, with their credit. `rlsd plot results/demo/runs` and
+`rlsd report results/demo/runs` judge and draw them again.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from rlsd_cli.report.runs import find_runs
+from rlsd_cli.report.runs import Run, find_runs
+from rlsd_cli.report.samples import kept_files, telling
 
 AUDIT = ("leakage/report.json", "leakage/exposure.json", "leakage/exposure.parquet")
 WHOLE = ("config.yaml", "provenance.json", "status.json", *AUDIT)
 JSON = ("eval/**/*.json", "credit/*.json")
+HEAT_MAP = "rlsd"  # whose last probe Fig. 6 draws
 VERDICTS = ("suite", "prompt_id", "sample_id", "correct", "unit", "meta", "length")
 
 
@@ -38,10 +41,18 @@ def keep(run: Path, target: Path) -> None:
         frame, rows = pd.read_parquet(path), target / path.relative_to(run)
         rows.parent.mkdir(parents=True, exist_ok=True)
         frame[[name for name in VERDICTS if name in frame]].to_parquet(rows, index=False)
-    credit = sorted(run.glob("credit/step-*.parquet"))
-    if credit and run.name == "seed-0":  # the last heat-map of one seed
-        (target / "credit").mkdir(exist_ok=True)
-        shutil.copyfile(credit[-1], target / "credit" / credit[-1].name)
+
+
+def keep_samples(run: Run, target: Path) -> None:
+    """Copy the samples that are shown of a run, and the whole last probe of the arm whose heat-map is drawn."""
+    files = kept_files(run)
+    for step, path in files.items():
+        kept = target / "credit" / path.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if run.method == HEAT_MAP and step == max(files):
+            shutil.copyfile(path, kept)
+        else:
+            telling(pd.read_parquet(path)).to_parquet(kept, index=False, compression="zstd")
 
 
 def main(
@@ -50,9 +61,12 @@ def main(
     """Keep the finished runs below some directories."""
     *sources, target = runs
     for source in sources:
-        for run in find_runs([source]):
-            if run.complete:
-                keep(run.path, target / run.path.relative_to(source))
+        finished = [run for run in find_runs([source]) if run.complete]
+        for run in finished:
+            place = target / run.path.relative_to(source)
+            keep(run.path, place)
+            if run.seed == min(other.seed for other in finished if other.label == run.label):
+                keep_samples(run, place)
 
 
 if __name__ == "__main__":

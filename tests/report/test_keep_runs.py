@@ -1,4 +1,4 @@
-"""What is kept of a run is enough to judge it again, and holds no weights and no texts."""
+"""What is kept of a run is enough to judge it and to show its samples again, and holds no weights and few texts."""
 
 import gzip
 
@@ -8,7 +8,9 @@ from synthetic_runs import write_run
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.comparison import compare
+from rlsd_cli.report.credit.data import select
 from rlsd_cli.report.runs import find_runs
+from rlsd_cli.report.samples import PROMPTS, rollouts
 from rlsd_cli.report.tables import TABLES
 from rlsd_cli.runs.directory import RunDir
 from scripts.keep_runs import main
@@ -31,7 +33,21 @@ def test_kept_runs_give_the_same_numbers(runs, tmp_path):
         assert TABLES[name](kept).csv() == TABLES[name](whole).csv()
 
 
-def test_neither_an_unfinished_run_nor_texts_nor_weights_are_kept(runs, tmp_path):
+def test_kept_runs_show_the_same_samples_and_the_same_heat_map(runs, tmp_path):
+    main([runs, tmp_path / "kept"])
+    finished = [runs / "grpo", runs / "rlsd"]
+    kept, whole = compare(find_runs([tmp_path / "kept"])), compare(find_runs(finished))
+    for name in ("grpo", "rlsd"):
+        assert rollouts(kept.variants[name].runs[0]) == rollouts(whole.variants[name].runs[0]) != []
+        assert rollouts(kept.variants[name].runs[1]) == []
+    pair, other = (select(each.variants["rlsd"].runs[0]) for each in (kept, whole))
+    assert (pair.step, pair.prompt_id) == (other.step, other.prompt_id)
+    assert [each.tokens for each in pair.trajectories] == [each.tokens for each in other.trajectories]
+    files = (tmp_path / "kept" / "grpo" / "seed-0" / "credit").glob("step-*.parquet")
+    assert all(len(pd.read_parquet(path)) < 3 * PROMPTS + 1 for path in files)
+
+
+def test_neither_an_unfinished_run_nor_all_texts_nor_weights_are_kept(runs, tmp_path):
     (runs / "grpo" / "seed-0" / "model").mkdir()
     (runs / "grpo" / "seed-0" / "model" / "model.safetensors").write_bytes(b"weights")
     main([runs, tmp_path / "kept"])
