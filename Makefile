@@ -73,7 +73,7 @@ bench: $(VENV)/.installed
 # QUICK=1: ten variants, two seeds, half the steps.
 paper-figures: $(VENV)/.installed
 	$(BIN)/rlsd sweep experiments/micro/$(if $(QUICK),paper-quick,paper).yaml --jobs $(JOBS)
-	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),micro-quick,micro)
+	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --format pdf,png,tex --output-dir results/$(if $(QUICK),micro-quick,micro)
 	$(BIN)/rlsd report runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),micro-quick,micro)
 
 clean:

@@ -36,7 +36,12 @@ def plot(
         ),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help="Of figures: pdf, png, svg, separated by commas.", rich_help_panel=OUTPUT)
+        str,
+        typer.Option(
+            "--format",
+            help="Of figures: pdf, png, svg, separated by commas; tex: also a LaTeX document that shows them all.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = "pdf,png",
     style: Annotated[
         Literal["paper", "slides"], typer.Option(help="8 points at column width, or larger.", rich_help_panel=OUTPUT)
@@ -172,7 +177,7 @@ def draw_all(
     from rlsd_cli.report.render import check_formats, check_names, render
     from rlsd_cli.report.runs import find_runs, output_of
 
-    chosen, suffixes = check_names(names), check_formats(formats)
+    chosen, suffixes = check_names(names), check_formats(formats, paper=True)
     comparison = compare(find_runs(run_dirs))
     comparison.gates = read_gates(gates, comparison)
     output = output_dir or output_of(run_dirs)

@@ -97,6 +97,16 @@ def _claims(page: Page) -> str:
     return f"{text}\n<details><summary>The rules</summary>\n\n{rules}\n</details>\n"
 
 
+def verdict_table(page: Page) -> Table:
+    """Return the claims with their verdicts alone, for print."""
+    rows = []
+    for claim, finding in page.claims:
+        _, (place, verdict, p, *_) = _row(claim, finding)
+        rows.append((claim.statement, [place, verdict, p]))
+    caption = "The claims and what our runs say; p is two-sided and Holm-adjusted over the claims that were tested."
+    return Table("claims", caption, ("Where", "On our runs", "p"), rows, corner="Claim")
+
+
 def _row(claim: Claim, finding: Finding) -> tuple[str, list[Cell]]:
     p = p_text(finding.p).removeprefix("p = ").removeprefix("p ") if finding.p is not None else "–"
     texts = (claim.place or "–", finding.verdict, p, finding.control or "–", finding.evidence)

@@ -10,14 +10,18 @@ from rlsd_cli.config.layers import nearest
 from rlsd_cli.errors import UserError
 from rlsd_cli.report.claims import Page, examine, judge_paper, paper_claims
 from rlsd_cli.report.comparison import Comparison
-from rlsd_cli.report.document import document
+from rlsd_cli.report.document import document, verdict_table
 from rlsd_cli.report.figures import FIGURES
+from rlsd_cli.report.latex import NAME as PAPER_NAME
+from rlsd_cli.report.latex import Float, skeleton
 from rlsd_cli.report.missing import Missing
+from rlsd_cli.report.reported import paper
 from rlsd_cli.report.style import FORMATS, StyleName, save, styled
 from rlsd_cli.report.tables import TABLES, Table
 from rlsd_cli.runs.directory import write_text
 
 REPORT = "report"
+TEX = "tex"
 
 
 def names() -> list[str]:
@@ -51,13 +55,14 @@ class Rendered:
     shown: list[Shown] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     report: Path | None = None
+    paper: list[Path] = field(default_factory=list)
     pages: dict[str, Page] = field(default_factory=dict)
 
     @property
     def files(self) -> list[Path]:
         """Every file written, in order."""
         files = [path for each in self.shown for path in each.files]
-        return files + ([self.report] if self.report else [])
+        return files + ([self.report] if self.report else []) + self.paper
 
 
 def check_names(asked: Iterable[str]) -> list[str]:
@@ -75,17 +80,23 @@ def check_names(asked: Iterable[str]) -> list[str]:
     return chosen or known
 
 
-def check_formats(text: str) -> list[str]:
+def check_formats(text: str, *, paper: bool = False) -> list[str]:
     """Split ``pdf,png``.
+
+    Args:
+        text: The formats.
+        paper: Whether ``tex``, the skeleton of a paper, is one of them; its figures are PDFs.
 
     Raises:
         UserError: A format is unknown or none is given.
     """
     formats = list(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
-    unknown = [each for each in formats if each not in FORMATS]
-    if unknown or not formats:
-        raise UserError(f"--format takes one or more of {', '.join(FORMATS)}, separated by commas; got '{text}'.")
-    return formats
+    known = (*FORMATS, TEX) if paper else FORMATS
+    if TEX in formats and not paper:
+        raise UserError("--format tex is for the figures and tables of runs: leave it out here.")
+    if not formats or not set(formats) <= set(known):
+        raise UserError(f"--format takes one or more of {', '.join(known)}, separated by commas; got '{text}'.")
+    return [*formats, "pdf"] if TEX in formats and "pdf" not in formats else formats
 
 
 def render(
@@ -127,13 +138,15 @@ def render(
                     result.shown.append(_table(name, comparison, output))
             except Missing as reason:
                 result.left_out.append((name, str(reason)))
-        if REPORT in names:
+        page = examine(comparison) if REPORT in names or TEX in formats else None
+        if REPORT in names and page is not None:
             told(REPORT)
             result.report = output / "REPORT.md"
-            page = examine(comparison)
-            result.pages = {paper_claims(paper).title: judge_paper(comparison, paper) for paper in papers}
+            result.pages = {paper_claims(each).title: judge_paper(comparison, each) for each in papers}
             text = document(comparison, page, result.shown, result.left_out, output, command, result.pages)
             write_text(result.report, text)
+        if TEX in formats and page is not None:
+            result.paper = _paper(page, result.shown, output, command)
     except OSError as error:
         raise UserError(f"{output} cannot be written ({error.strerror}): give another --output-dir.") from None
     return result
@@ -142,11 +155,24 @@ def render(
 def _figure(name: str, comparison: Comparison, output: Path, formats: Sequence[str], style: StyleName) -> Shown:
     with styled(style):
         picture = FIGURES[name](comparison)
-        files = save(picture.figure, output / name, formats)
+        files = save(picture.figure, output / name, [each for each in formats if each != TEX])
     for suffix, text in picture.pages.items():
         files.append(output / f"{name}.{suffix}")
         write_text(files[-1], text)
     return Shown(name, picture.caption, files, partly=picture.left_out)
+
+
+def _paper(page: Page, shown: Sequence[Shown], output: Path, command: str) -> list[Path]:
+    """Write a LaTeX document that shows every figure and table, and the table of verdicts that it needs."""
+    floats = [Float(each.name, each.caption, each.table is None) for each in shown]
+    verdicts = verdict_table(page)
+    text = skeleton(
+        f"{paper()['paper']['title']} on our runs", f"Made by {command}.", [*floats, Float("claims", figure=False)]
+    )
+    written = [output / "claims.tex", output / PAPER_NAME]
+    for path, content in zip(written, (verdicts.latex(), text), strict=True):
+        write_text(path, content)
+    return written
 
 
 def write_table(table: Table, output: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rlsd_cli.report.latex import latex_text
 from rlsd_cli.statistics import Interval
 
 
@@ -104,13 +105,13 @@ class Table:
         return text + "".join(f"\n- {note}" for note in self.notes) + ("\n" if self.notes else "")
 
     def latex(self) -> str:
-        """Return a LaTeX table (packages booktabs and textcomp), from pandas' Styler."""
+        """Return a LaTeX table (packages booktabs, graphicx and textcomp), made no wider than the page."""
         import pandas as pd
 
         frame = pd.DataFrame(
             [[cell.shown() for cell in cells] for _, cells in self.rows],
-            index=[_latex_text(name) for name, _ in self.rows],
-            columns=[_latex_text(name) for name in self.columns],
+            index=[latex_text(name) for name, _ in self.rows],
+            columns=[latex_text(name) for name in self.columns],
         )
         # Duplicate names are allowed in a table but not in a Styler: it works on positions.
         labels, heads = list(frame.index), list(frame.columns)
@@ -121,16 +122,17 @@ class Table:
             columns=frame.columns,
         )
         styler = (
-            frame.style.format(_latex_text)
+            frame.style.format(latex_text)
             .apply(lambda _: bold, axis=None)
             .format_index(lambda i: labels[i], axis=0)
             .format_index(lambda i: heads[i], axis=1)
         )
         body = styler.to_latex(hrules=True, column_format="l" * (len(heads) + 1))
-        body = body.replace(r"\toprule" + "\n", r"\toprule" + "\n" + _latex_text(self.corner), 1)
-        notes = "".join(f"\\par\\footnotesize {_latex_text(note)}\n" for note in self.notes)
+        body = body.replace(r"\toprule" + "\n", r"\toprule" + "\n" + latex_text(self.corner), 1)
+        notes = "".join(f"\\par\\footnotesize {latex_text(note)}\n" for note in self.notes)
+        body = f"\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n{body.strip()}}}\n"
         return (
-            f"\\begin{{table}}\n\\centering\n\\caption{{{_latex_text(self.caption)}}}\n"
+            f"\\begin{{table}}[htbp]\n\\centering\n\\caption{{{latex_text(self.caption)}}}\n"
             f"\\label{{tab:{self.name}}}\n{body}{notes}\\end{{table}}\n"
         )
 
@@ -146,35 +148,3 @@ class Table:
                 ]
                 writer.writerow([name, column, *numbers, cell.text, int(cell.bold)])
         return buffer.getvalue()
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "−": "$-$",
-    "–": "--",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "Δ": r"$\Delta$",
-    "λ": r"$\lambda$",
-    "ε": r"$\epsilon$",
-    "σ": r"$\sigma$",
-    "→": r"$\to$",
-    "\n": " ",
-}
-
-
-def _latex_text(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)

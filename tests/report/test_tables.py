@@ -46,11 +46,12 @@ def test_markdown_of_a_small_table():
 
 def test_latex_of_a_small_table_is_booktabs_with_everything_escaped():
     assert SMALL.latex() == (
-        "\\begin{table}\n\\centering\n\\caption{Accuracy, 50 \\% \\& more.}\n\\label{tab:small}\n"
+        "\\begin{table}[htbp]\n\\centering\n\\caption{Accuracy, 50 \\% \\& more.}\n\\label{tab:small}\n"
+        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
         "\\begin{tabular}{lll}\n\\toprule\nArm & chain\\_1 & mean \\\\\n\\midrule\n"
         "GRPO+OPSD & 0.500 [0.400, 0.600] & -- \\\\\n"
         "rlsd|x & \\textbf{$-$0.250 [$-$0.500, 0.750]} & 0.100 \\\\\n"
-        "\\bottomrule\n\\end{tabular}\n\\par\\footnotesize n = 3\n\\end{table}\n"
+        "\\bottomrule\n\\end{tabular}}\n\\par\\footnotesize n = 3\n\\end{table}\n"
     )
 
 

@@ -20,4 +20,4 @@ def library() -> str:
         raise UserError(
             "the page's charts are drawn by Vega, which vl-convert-python brings: pip install 'rlsd-cli[report]'."
         ) from None
-    return vl_convert.javascript_bundle().replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return vl_convert.javascript_bundle(None).replace("</script", "<\\/script").replace("<!--", "<\\!--")
