@@ -18,6 +18,7 @@ import tiny_qwen3_vl
 from places import write_text_model
 from safetensors.torch import save_file
 from trl.generation.vllm_client import VLLMClient
+from trl.generation.vllm_generation import VLLMGeneration
 
 from rlsd_cli.arms.configure import build
 from rlsd_cli.errors import UserError
@@ -95,6 +96,7 @@ vllm_arguments = arguments.vllm_arguments
 # What a control takes away.
 CONTROLS = {
     "unsynced": (vllm_rollouts.CheckedVLLM, "sync_weights", lambda self: None),
+    "pictures-stale": (vllm_rollouts.CheckedVLLM, "sync_weights", VLLMGeneration.sync_weights),
     "pictures-twice": (vllm_rollouts, "once", lambda ids, image: ids),
     "pictures-sampled": (arguments, "vllm_arguments", with_image_tokens),
     "server-unsynced": (VLLMClient, "update_named_params", lambda self, metadata, weights: None),
@@ -116,6 +118,7 @@ def main(folder, result, names):
         "unsynced": lambda: text(folder, "opsd"),
         "too-long": lambda: text(folder, "grpo", {"rollout": {"max_prompt_tokens": 4}}),
         "pictures": lambda: pictures(folder, "rlsd"),
+        "pictures-stale": lambda: pictures(folder, "rlsd"),
         "pictures-twice": lambda: pictures(folder, "grpo"),
         "pictures-sampled": lambda: pictures(folder, "grpo"),
         "server": partial(asked, folder, 2e-2),
