@@ -41,14 +41,17 @@ def context() -> ForkServerContext | SpawnContext:
     return made
 
 
-def start(command: tuple[str, ...], log: Path, environment: Mapping[str, str]) -> BaseProcess:
-    """Start a command in a process of its own, its output appended to ``log``."""
-    process = context().Process(target=run, args=(command, str(log), dict(environment)), name=" ".join(command[:2]))
+def start(
+    command: tuple[str, ...], log: Path, environment: Mapping[str, str], where: Path | None = None
+) -> BaseProcess:
+    """Start a command in a process of its own, its output appended to ``log``, in the directory ``where`` or here."""
+    given = (command, str(log), dict(environment), str(where or Path.cwd()))
+    process = context().Process(target=run, args=given, name=" ".join(command[:2]))
     process.start()
     return process
 
 
-def run(command: tuple[str, ...], log: str, environment: Mapping[str, str]) -> None:
+def run(command: tuple[str, ...], log: str, environment: Mapping[str, str], where: str) -> None:
     """Run a command as a shell would; in the child.
 
     Raises:
@@ -60,6 +63,7 @@ def run(command: tuple[str, ...], log: str, environment: Mapping[str, str]) -> N
     os.close(file)
     os.setpgrp()  # Ctrl-C goes to the sweep, which asks its runs to leave, once
     os.environ.update(environment)
+    os.chdir(where)
     threading.Thread(target=leave_with_parent, daemon=True).start()
     if command[: len(LAUNCHER)] == LAUNCHER:
         raise SystemExit(through_launcher(command[len(LAUNCHER) :]))
@@ -79,17 +83,3 @@ def leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def leave_with_input(descriptor: int) -> None:
-    """Wait until nobody holds the other end of a pipe, then ask this process to leave."""
-    while os.read(descriptor, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    pipe = os.dup(0)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    threading.Thread(target=leave_with_input, args=(pipe,), daemon=True).start()
-    run(tuple(sys.argv[2:]), sys.argv[1], {})

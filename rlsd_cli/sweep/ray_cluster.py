@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.runs.lock import busy
+from rlsd_cli.sweep.child import start
 from rlsd_cli.sweep.launch import POLL_S, Job, log_of
 from rlsd_cli.sweep.placement import Placement
 
@@ -45,21 +44,17 @@ def run_commands(
         file.write(f"{MARK}{socket.gethostname()}\n")
     while busy(Path(path)):  # what the lost node has left behind is still leaving
         time.sleep(WAIT_S)
+    os.environ.update(environment)
     for command in commands:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rlsd_cli.sweep.child", log, *command],
-            stdin=subprocess.PIPE,  # closed when this worker is gone, however it ends: the command leaves then
-            cwd=where,
-            env={**os.environ, **environment},
-        )
+        process = start(command, Path(log), {}, Path(where))  # it leaves when this worker is gone, however that ends
         try:
-            code = process.wait()
+            process.join()
         except BaseException:  # cancelled: `rlsd train` saves a checkpoint and leaves
             process.terminate()
-            process.wait()
+            process.join()
             raise
-        if code:
-            return f"{' '.join(command[:2])} ended with exit code {code}"
+        if process.exitcode:
+            return f"{' '.join(command[:2])} ended with exit code {process.exitcode}"
         if command == training and RunDir(path).status().get("state") != "complete":
             return "stopped"
     return "done"

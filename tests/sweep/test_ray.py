@@ -13,24 +13,26 @@ from processes import rlsd
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.results import evaluations
 from rlsd_cli.runs.directory import RunDir
+from rlsd_cli.runs.lock import holder_of
 from rlsd_cli.sweep.placement import Placement
 from rlsd_cli.sweep.plan import plan, read_sweep
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests/support", "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
 HEAD = {"num_cpus": 1, "include_dashboard": False}
-TRAIN = {"steps": 16, "prompts_per_step": 2, "group_size": 4, "save_every": 2, "threads": 1}
-PROBES = {"probe_every": 8, "probe_prompts": 2, "probe_group": 2}
+TRAIN = {"steps": 30, "prompts_per_step": 2, "group_size": 2, "save_every": 3, "threads": 1}
+TRAIN |= {"max_completion_tokens": 12, "learning_rate": 1e-3}
+PROBES = {"probe_every": 30, "probe_prompts": 2, "probe_group": 2}
 
 
 @pytest.fixture
-def sweep_file(tmp_path):
+def sweep_file(tmp_path, tiny_model):
     content = {
         "output_dir": "runs",
         "seeds": [0, 1, 2],
         "samples": 1,
-        "limit": 5,
-        "set": {"train": TRAIN, "log": PROBES},
+        "limit": 2,
+        "set": {"train": TRAIN, "log": PROBES, "model": {"path": str(tiny_model)}},
         "runs": [{"method": "grpo"}, {"method": "rlsd"}],
     }
     path = tmp_path / "sweep.yaml"
@@ -76,12 +78,13 @@ def test_six_runs_on_two_nodes_survive_the_loss_of_one(sweep_file, tmp_path, mon
 
         def of_the_other_node():
             """The runs that are being trained there and have got somewhere."""
-            there = [" ".join(each.cmdline()) for each in psutil.Process(raylet).children(recursive=True)]
+            there = {each.pid for each in psutil.Process(raylet).children(recursive=True)}
             return [
                 run
                 for run in runs
-                if any(str(run) in line and " train " in line for line in there)
-                and (RunDir(run).status_file.is_file() and 3 <= RunDir(run).status()["step"] <= 12)
+                if (holder := holder_of(run / ".lock")) is not None
+                and holder.pid in there
+                and (RunDir(run).status_file.is_file() and 4 <= RunDir(run).status()["step"] <= 20)
             ]
 
         lost = []
@@ -101,7 +104,7 @@ def test_six_runs_on_two_nodes_survive_the_loss_of_one(sweep_file, tmp_path, mon
     attempts = json.loads(RunDir(lost[0]).provenance_file.read_text())["attempts"]
     assert len(attempts) == 2
     assert attempts[0]["from_step"] == 0
-    assert attempts[1]["from_step"] >= 2, "it went on from a checkpoint"
+    assert attempts[1]["from_step"] >= 3, "it went on from a checkpoint"
 
     local = rlsd("sweep", sweep_file, "--jobs", "1", cwd=tmp_path, env=ENVIRONMENT).finish()
     assert local.returncode == 0, local.stderr
