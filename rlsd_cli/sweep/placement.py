@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from rlsd_cli.config.shares import share_of_batch, share_of_prompts
 from rlsd_cli.errors import UserError
 from rlsd_cli.sweep.plan import PlannedRun
 
+_DEVICE = re.compile(r"\d+|(GPU|MIG)-\S+")
 LAUNCHER = ("accelerate", "launch")
 # What accelerate would otherwise ask for or warn of, where no file of its own says it; `model.dtype` decides precision.
 PLAIN = ("--multi_gpu", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
@@ -85,8 +88,7 @@ def visible_gpus() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         names = [name.strip() for name in named.split(",")]
-        cut = next((index for index, name in enumerate(names) if name in ("", "-1")), len(names))
-        return names[:cut]  # CUDA, too, stops at the first that is none
+        return list(itertools.takewhile(_DEVICE.fullmatch, names))  # CUDA, too, stops at the first that is none
     import torch
 
     return [str(index) for index in range(torch.cuda.device_count())]

@@ -10,7 +10,7 @@ import yaml
 
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs.directory import read_object
-from rlsd_cli.sweep.placement import devices_of, executable, placement_of
+from rlsd_cli.sweep.placement import devices_of, executable, placement_of, visible_gpus
 from rlsd_cli.sweep.plan import plan, read_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,18 @@ def test_where_there_are_gpus_each_process_has_one_without_asking(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     placement, gpus, fit = devices_of(placement_of(None, 2, None, 0), None, accelerated=False)
     assert (placement.gpus, gpus, fit) == (None, [], max(1, os.cpu_count() // 2))
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"),
+    [(None, ["0", "1", "2"]), ("2,0", ["2", "0"]), (" 1 ,GPU-ab,-1,3", ["1", "GPU-ab"]), ("", []), ("NoDevFiles", [])],
+)
+def test_gpus_are_those_that_cuda_would_see(monkeypatch, named, seen):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == seen
 
 
 @pytest.mark.parametrize(
