@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test test-slow test-vllm soak fuzz lint docs base gates bench paper-figures clean
+.PHONY: demo test test-slow test-vllm soak fuzz lint docs base gates bench paper-figures readme clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -75,6 +75,11 @@ paper-figures: $(VENV)/.installed
 	$(BIN)/rlsd sweep experiments/micro/$(if $(QUICK),paper-quick,paper).yaml --jobs $(JOBS)
 	$(BIN)/rlsd plot runs/$(if $(QUICK),paper-quick,paper) --format pdf,png,tex --output-dir results/$(if $(QUICK),micro-quick,micro)
 	$(BIN)/rlsd report runs/$(if $(QUICK),paper-quick,paper) --output-dir results/$(if $(QUICK),micro-quick,micro)
+
+# Numbers of README.md and docs/ that come from results/, and the picture at the top.
+readme: $(VENV)/.installed
+	$(BIN)/python -m scripts.readme
+	cp results/demo/overview.png docs/figures/demo-overview.png
 
 clean:
 	rm -rf $(VENV) .venv-vllm build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,4 +20,8 @@ def library() -> str:
         raise UserError(
             "the page's charts are drawn by Vega, which vl-convert-python brings: pip install 'rlsd-cli[report]'."
         ) from None
-    return vl_convert.javascript_bundle(None).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return (
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+        .replace("</script", "<\\/script")
+        .replace("<!--", "<\\!--")
+    )
