@@ -15,6 +15,7 @@ from rlsd_cli.config.layers import Section, validated
 from rlsd_cli.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(gt=0, le=4)]
 
 
 class Recipe(Section):
@@ -36,6 +37,8 @@ class Recipe(Section):
     drill_steps: Annotated[int, Field(ge=0, le=100_000, description="of them, first ones with short texts")] = 150
     batch_size: Annotated[int, Field(ge=4, le=4096, description="texts per step")] = 128
     learning_rate: Annotated[float, Field(gt=0, le=0.1, description="of Muon, for the hidden matrices")] = 0.02
+    form_weight: Weight = Field(default=0.5, description="of the loss at operands, signs and ends; 4 at results")
+    idle_weight: Weight = Field(default=0.1, description="of the loss at words that no solution tells")
     open_book_share: Share = Field(default=0.65, description="share of texts with a reference")
     answer_share: Share = Field(default=0.35, description="of those, share whose reference is an answer")
     copy_words: Share = Field(default=0.9, description="probability that a word is taken over from the reference")
@@ -55,7 +58,18 @@ class Recipe(Section):
 RECIPES = {
     "micro-base": Recipe(),
     "micro-teacher": Recipe(seed=1, width=96, belief_share=0, slip=0, off_path=0, open_book_share=0.3, steps=700),
-    "micro-credit": Recipe(words=3, word_choices=12, operations=10, belief_share=0.08, batch_size=96),
+    "micro-credit": Recipe(
+        words=3,
+        word_choices=12,
+        operations=10,
+        belief_share=0.1,
+        slip=0.01,
+        batch_size=96,
+        steps=1100,
+        answer_share=0.2,
+        form_weight=0.8,
+        idle_weight=0.2,
+    ),
 }
 
 

@@ -27,12 +27,11 @@ FIRST_OFF_PATH = 0.4
 FIRST_OPERATIONS = 3
 EMBEDDING_RATE = 4e-3  # of AdamW, for the embeddings and the norms; Muon has the rest
 
-# Weights of the loss at a result, at a word that means nothing, and elsewhere. They depend on what a token follows,
-# never on the token, so that the least loss stays at the corpus's own distribution (the score is proper). They spend
-# the steps where there is something to learn: words are drawn evenly unless a solution tells them.
+# Weights of the loss at a result, and at a word that a solution tells or has told: the others are dials. They depend on
+# what a token follows, never on the token, so that the least loss stays at the corpus's own distribution (the score is
+# proper). They spend the steps where there is something to learn.
 RESULT_WEIGHT = 4.0
-WORD_WEIGHTS: dict[Told, float] = {"nothing": 0.1, "answer": 0.1, "solution": 1.0, "left solution": 1.5}
-OTHER_WEIGHT = 0.5
+WORD_WEIGHTS: dict[Told, float] = {"solution": 1.0, "left solution": 1.5}
 BEFORE_RESULTS = ("=", "answer")
 BEFORE_WORDS = (";", "?", CITATION.split()[-1], *FILLERS)
 
@@ -44,24 +43,24 @@ class Batch(NamedTuple):
     weights: Tensor
 
 
-def token_weights(text: Text) -> list[float]:
+def token_weights(text: Text, recipe: Recipe) -> list[float]:
     """Return the weight of each token of a text's completion and of its end token."""
     before = f"{text.prompt} {text.context}".split()[-1]
-    words = WORD_WEIGHTS[text.told]
+    words = WORD_WEIGHTS.get(text.told, recipe.idle_weight)
     return [
-        RESULT_WEIGHT if left in BEFORE_RESULTS else words if left in BEFORE_WORDS else OTHER_WEIGHT
+        RESULT_WEIGHT if left in BEFORE_RESULTS else words if left in BEFORE_WORDS else recipe.form_weight
         for left in (before, *text.completion.split())
     ]
 
 
-def encode_batch(texts: list[Text], tokenizer: PreTrainedTokenizerFast) -> Batch:
+def encode_batch(texts: list[Text], tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> Batch:
     """Tokenize texts and weigh their tokens."""
     vocabulary = tokenizer.get_vocab()
     rows, weights = [], []
     for text in texts:
         prompt, completion = f"{text.prompt} {text.context}".split(), text.completion.split()
         rows.append(torch.tensor([vocabulary[token] for token in (*prompt, *completion, tokenizer.eos_token)]))
-        weights.append(torch.tensor([0.0] * len(prompt) + token_weights(text)))
+        weights.append(torch.tensor([0.0] * len(prompt) + token_weights(text, recipe)))
     pad = torch.nn.utils.rnn.pad_sequence
     return Batch(pad(rows, batch_first=True, padding_value=tokenizer.pad_token_id), pad(weights, batch_first=True))
 
@@ -93,7 +92,7 @@ def batches(step: int, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> li
     texts = [training_text(rng, mix, longest) for _ in range(recipe.batch_size)]
     texts.sort(key=lambda text: sum(len(part.split()) for part in text[:3]))
     part = -(-recipe.batch_size // MICRO_BATCHES)
-    return [encode_batch(texts[i : i + part], tokenizer) for i in range(0, len(texts), part)]
+    return [encode_batch(texts[i : i + part], tokenizer, recipe) for i in range(0, len(texts), part)]
 
 
 def weighted_loss(model: Qwen3ForCausalLM, batch: Batch) -> Tensor:

@@ -20,7 +20,7 @@ from rlsd_cli.testbed.pretraining import encode_batch, mix_at, pretrain, token_w
 def test_the_loss_covers_the_completion_and_its_end_only():
     tokenizer = build_tokenizer()
     texts = [Text("question 1 + 1 * 2 ?", "answer 3", "so 1 + 1 = 3 ; "), Text("question 1 + 1 ?", "answer 2")]
-    batch = encode_batch(texts, tokenizer)
+    batch = encode_batch(texts, tokenizer, Recipe())
     scored = [tokenizer.decode(row[weights > 0]) for row, weights in zip(*batch, strict=True)]
     assert scored == ["answer 3 <eos>", "answer 2 <eos>"]
     assert (batch.ids != tokenizer.pad_token_id).sum(1).tolist() == [17, 8]
@@ -30,17 +30,22 @@ def test_a_tokens_weight_is_that_of_the_place_and_not_of_the_token():
     # so 1 + 1 = 2 ; answer 2 <eos>, and with both steps cited: a citation begins where a word could stand.
     plain = Text("question 1 + 1 ?", "so 1 + 1 = 2 ; answer 2", told="solution")
     cited = Text("question 1 + 1 ?", "the reference says so 1 + 1 = 3 ; the reference says answer 2", told="solution")
-    assert token_weights(plain) == [1, 1, 0.5, 0.5, 0.5, 4, 0.5, 1, 4, 0.5]
-    assert token_weights(cited) == [1, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.5, 4, 0.5, 1, 0.5, 0.5, 1, 4, 0.5]
-    assert token_weights(plain._replace(told="nothing"))[:2] == [0.1, 0.1]
-    assert token_weights(plain._replace(told="left solution"))[:2] == [1.5, 1.5]
+    assert token_weights(plain, Recipe()) == [1, 1, 0.5, 0.5, 0.5, 4, 0.5, 1, 4, 0.5]
+    assert token_weights(cited, Recipe()) == [1, 0.5, 0.5, 1, 1, 0.5, 0.5, 0.5, 4, 0.5, 1, 0.5, 0.5, 1, 4, 0.5]
+    assert token_weights(plain._replace(told="nothing"), Recipe())[:2] == [0.1, 0.1]
+    assert token_weights(plain._replace(told="left solution"), Recipe())[:2] == [1.5, 1.5]
+
+
+def test_the_dials_weigh_form_and_words_that_nothing_tells():
+    recipe = Recipe(form_weight=2, idle_weight=3)
+    assert token_weights(Text("question 1 + 1 ?", "so 1 + 1 = 2 ; answer 2"), recipe)[:7] == [3, 3, 2, 2, 2, 4, 2]
 
 
 def test_padding_has_no_say_in_the_loss():
     tokenizer, model = build_tokenizer(), build_model(Recipe(width=16, layers=1, heads=2))
     short, long = Text("question 1 + 1 ?", "answer 2"), Text("question 1 + 1 * 2 ?", "so 1 + 1 = 2 ; answer 4")
-    together = weighted_loss(model, encode_batch([short, long], tokenizer))
-    alone = [weighted_loss(model, encode_batch([text], tokenizer)) for text in (short, long)]
+    together = weighted_loss(model, encode_batch([short, long], tokenizer, Recipe()))
+    alone = [weighted_loss(model, encode_batch([text], tokenizer, Recipe())) for text in (short, long)]
     assert together.item() == pytest.approx(sum(alone).item(), rel=1e-5)
 
 
