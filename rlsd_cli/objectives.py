@@ -121,14 +121,17 @@ def rlsd_advantage(
     return advantage.unsqueeze(1) * ((1 - mix) + mix * weight)
 
 
-def linear_decay(step: int, start: float, decay_steps: int) -> float:
+def linear_decay(step: int, start: float, decay_steps: int, warmup_steps: int = 0) -> float:
     """Return λ at optimisation step ``step`` (from 1): linear from ``start`` to 0 over ``decay_steps``.
 
-    The official script's schedule: λ = start·max(0, 1 − step/decay_steps). ``decay_steps = 0`` keeps λ constant.
+    The official script's schedule: λ = start·max(0, 1 − (step − warmup)/decay_steps), and start·step/warmup before.
+    ``decay_steps = 0`` keeps λ constant after the warm-up.
     """
+    if step < warmup_steps:
+        return start * (step / warmup_steps)
     if decay_steps == 0:
         return start
-    return start * max(0.0, 1 - step / decay_steps)
+    return start * max(0.0, 1 - (step - warmup_steps) / decay_steps)
 
 
 def sequence_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Support = Literal["full", "top_k", "teacher_top_k", "teacher_top1", "student_top1", "sampled"]
 
 
+LATER = ("mix_warmup_steps", "thought_only", "feedback")  # options that older runs don't know
+
+
 class Schedule(Section):
     """A factor on a coefficient: 0 to 1 over the warm-up, then 1 to 0 over the decay; 0 steps mean none of it.
 
@@ -54,7 +57,9 @@ class Objective(Section):
 
     def unused(self) -> set[str]:
         """Return the settings that say nothing as they are: stored configurations leave them out, as older runs do."""
-        return set() if self.schedules else {"schedules"}
+        fields = type(self).model_fields
+        usual = {name for name in LATER if name in fields and getattr(self, name) == fields[name].default}
+        return usual if self.schedules else {"schedules", *usual}
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Options(Objective):
     mix: Annotated[float, Field(ge=0, le=1, description="λ at the start")] = 0.5
     mix_decay_steps: Annotated[int, Field(ge=0, description="steps over which λ falls to 0; 0 keeps it")] = 50
     epsilon_w: Annotated[float, Field(ge=0, lt=1, description="half-width of the evidence clip")] = 0.2
+    mix_warmup_steps: Annotated[int, Field(ge=0, description="steps over which λ first rises from 0")] = 0
+    thought_only: bool = Field(default=False, description="official switch: reweight inside <thought>…</thought> only")
     negative_only: bool = Field(default=False, description="ablation: reweight only where A < 0")
     evidence: Evidence = Field(default="teacher", description="control: what stands for Δ (docs/arms.md)")
     renormalise: bool = Field(default=False, description="ablation: weights of mean 1 in each completion")
@@ -45,9 +47,9 @@ class Options(Objective):
         """Only true advantages have a size of their own; what changes weights has nothing to change there."""
         if self.unclipped and self.evidence != "vine":
             raise ValueError("unclipped=true goes with evidence=vine only: set both, or leave it out")
-        if self.unclipped and (self.negative_only or self.renormalise):
+        if self.unclipped and (self.negative_only or self.renormalise or self.thought_only):
             raise ValueError(
-                "unclipped=true has no weights for negative_only or renormalise to change: leave these out"
+                "unclipped=true has no weights for negative_only, renormalise or thought_only to change: leave these out"
             )
         return self
 
@@ -95,7 +97,7 @@ def token_credit(tokens: Tokens, options: Options) -> Credit:
     """Return Â (B, T) of Algorithm 1, and the evidence's statistics."""
     from rlsd_cli import objectives
 
-    mix = objectives.linear_decay(tokens.step, options.mix, options.mix_decay_steps)
+    mix = objectives.linear_decay(tokens.step, options.mix, options.mix_decay_steps, options.mix_warmup_steps)
     if options.unclipped:
         true = _resampled(tokens)
         plain = tokens.advantage.unsqueeze(1)
@@ -105,6 +107,7 @@ def token_credit(tokens: Tokens, options: Options) -> Credit:
         )
     taught = bool(tokens.teachers)
     scored = tokens.scored() if taught else tokens.mask
+    scored = scored if tokens.thought is None else scored * tokens.thought
     delta = evidence_of(tokens, options, scored)
     weight = objectives.evidence_weight(tokens.advantage, delta, options.epsilon_w)
     low, high = objectives.clipped(tokens.advantage, delta, options.epsilon_w)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 Source = str | Callable[["Rollouts"], list[str | None]]
@@ -20,6 +20,7 @@ class Rollouts:
         references: Privileged texts by kind (``answer``, ``solution``, ``other_route``), '' where there is none.
         kind: The kind that ``teacher.reference`` names.
         group_size: Completions per question.
+        feedback: What the task says of each completion, '' where nothing; () where nobody asked.
     """
 
     prompt_id: list[str]
@@ -29,6 +30,7 @@ class Rollouts:
     references: dict[str, list[str]]
     kind: str
     group_size: int
+    feedback: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.completion)

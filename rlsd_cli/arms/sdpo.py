@@ -9,6 +9,7 @@ the other samples of the same prompt, never the sample itself. Samples without o
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ class Options(DivergenceOptions):
     support: Support = "top_k"
     beta: float = 1.0
     remove_thinking: bool = Field(default=False, description="show the sibling without <think>…</think>")
+    feedback: bool = Field(default=False, description="show what the environment says of the rollout, too")
 
 
 def without_thinking(rollouts: Rollouts) -> list[str | None]:
@@ -33,8 +35,17 @@ def without_thinking(rollouts: Rollouts) -> list[str | None]:
     return [text if text is None else THINKING.sub("", text).strip() or None for text in texts]
 
 
+def with_feedback(rollouts: Rollouts, remove_thinking: bool) -> list[str | None]:
+    """Return each rollout's right sibling, where there is one, and what the environment says of the rollout itself."""
+    siblings = without_thinking(rollouts) if remove_thinking else texts_of("sibling:right", rollouts)
+    both = zip(siblings, rollouts.feedback, strict=True)
+    return ["\n\n".join(text for text in each if text) or None for each in both]
+
+
 def views(options: Options) -> dict[str, View]:
     """Return the teacher's view."""
+    if options.feedback:
+        return {"teacher": View(partial(with_feedback, remove_thinking=options.remove_thinking))}
     return {"teacher": View(without_thinking if options.remove_thinking else "sibling:right")}
 
 

@@ -26,6 +26,7 @@ class Tokens:
         step: Optimisation step, from 1.
         resampled: (B, T) the advantage of the step that a token belongs to, in the reward's unit, by continuations
             resampled from it; None where the arm asks for none (`rlsd_cli.arms.record.Arm.resamples`).
+        thought: (B, T), 1 inside ``<thought>…</thought>``; None unless the options have ``thought_only``.
     """
 
     student: Tensor
@@ -38,6 +39,7 @@ class Tokens:
     ids: Tensor
     step: int
     resampled: Tensor | None = None
+    thought: Tensor | None = None
 
     def scored(self, view: str = "teacher") -> Tensor:
         """Return (B, T), 1 on the tokens for which the view has a teacher."""

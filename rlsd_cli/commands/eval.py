@@ -89,6 +89,21 @@ def requests(
     ]
 
 
+def chat_variables(texts: list[str] | None) -> dict[str, Any] | None:
+    """Return ``["enable_thinking=false"]`` as a mapping; None where none are given.
+
+    Raises:
+        UserError: One is no NAME=VALUE.
+    """
+    from rlsd_cli.config.assignments import parse_assignment
+    from rlsd_cli.config.layers import merge
+
+    for text in texts or []:
+        if not text.partition("=")[0].isidentifier() or "=" not in text:
+            raise UserError(f"--chat takes NAME=VALUE, for example enable_thinking=false; got '{text[:100]}'.")
+    return merge(*(parse_assignment(text) for text in texts)) if texts else None
+
+
 def measure_planted(run_dir: Path, n: int) -> None:
     """Write credit/planted.json of a run and say the rates."""
     from rich.console import Console
@@ -161,6 +176,14 @@ def evaluate(
             min=-2.0,
             max=2.0,
             help="Taken off the logits of tokens that the completion already holds, greedy ones too.",
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
+    chat: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A variable of the chat template, such as enable_thinking=false; repeatable. Default: the run's.",
             rich_help_panel=SAMPLING,
         ),
     ] = None,
@@ -304,6 +327,7 @@ def evaluate(
         context=context,
         max_new_tokens=max_tokens,
     )
+    variables = chat_variables(chat)
     # Mistakes are told before torch is loaded.
     run_dir = chosen_run(run_dir, model, output_dir, config, assignments or [], dtype, bool(asked) and not suite)
     from rlsd_cli.evaluation.benchmarks.evaluate import load
@@ -321,7 +345,7 @@ def evaluate(
         for each in benchmarks:
             if each.remark:
                 typer.echo(each.remark, err=True)
-        summaries = evaluate_run(run_dir, options, suite or [], step, told, benchmarks, given, rows.append)
+        summaries = evaluate_run(run_dir, options, suite or [], step, told, benchmarks, given, rows.append, variables)
     eval_output.summaries(summaries, str(run_dir), as_json)
     if why:
         eval_output.reasons(rows, as_json)

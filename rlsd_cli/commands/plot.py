@@ -96,7 +96,7 @@ def plot(
     Examples:
       rlsd plot runs/micro --output-dir results/micro
       rlsd plot runs/micro --figure fig3a --figure table2 --format pdf,svg
-      rlsd plot runs/all-arms --figure report --claims 2601.18734
+      rlsd plot runs/paper --figure report --claims 2601.18734
       rlsd plot --literature
       rlsd plot --credit runs/micro/rlsd/seed-0 --prompt 3
     """

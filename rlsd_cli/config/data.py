@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from rlsd_cli.config.layers import Section
 
@@ -19,7 +19,15 @@ class Columns(Section):
     images: str | None = Field(default=None, description="an image or a list: stored, a path, or base64")
     solution: str | None = Field(default=None, description="a reference solution, for the teacher only")
     other_route: str | None = Field(default=None, description="a solution by another route, for the teacher only")
+    problem_type: str | None = Field(default=None, description="the kind of problem, for prompts and reward official")
+    options: str | None = Field(default=None, description="a list of options, for prompts official")
     id: str | None = Field(default=None, description="a name of the question; the row's number where there is none")
+
+    @model_serializer(mode="wrap")
+    def leave_out_what_came_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write the later roles where they were named only, so that older runs keep their configuration."""
+        later = ("problem_type", "options")
+        return {key: value for key, value in handler(self).items() if key not in later or value is not None}
 
 
 # What each layout calls its columns.
@@ -34,7 +42,13 @@ LAYOUTS: dict[LayoutName, Columns] = {
         prompt="question", answer="answer", images="image", solution="qwen3vl_235b_thinking_response", id="id"
     ),
     "rlsd": Columns(
-        prompt="problem", answer="answer", images="images", solution="qwen3vl_235b_thinking_response", id="id"
+        prompt="problem",
+        answer="answer",
+        images="images",
+        solution="qwen3vl_235b_thinking_response",
+        problem_type="problem_type",
+        options="options",
+        id="id",
     ),
     "verl": Columns(prompt="prompt", answer="reward_model.ground_truth", id="extra_info.index"),
 }
@@ -61,10 +75,18 @@ class DataConfig(Section):
     )
     verifier: Literal["auto", "math", "choice", "exact", "numeric"] = "auto"
     tolerance: Annotated[float, Field(gt=0)] = Field(default=1e-3, description="relative, of the numeric verifier")
-    reward: Literal["accuracy", "composite"] = Field(
-        default="accuracy", description="composite: 0.9 accuracy + 0.1 format"
+    prompts: Literal["plain", "official"] = Field(
+        default="plain", description="official: role, format, question and options by problem type (docs/data.md)"
+    )
+    reward: Literal["accuracy", "composite", "official"] = Field(
+        default="accuracy", description="composite: 0.9 accuracy + 0.1 format; official: that of mathematics alone"
     )
     max_completion_tokens: Annotated[int, Field(ge=1)] = 4096
+
+    @model_serializer(mode="wrap")
+    def leave_out_what_came_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write the order of prompts where it was chosen only, so that older runs keep their configuration."""
+        return {key: value for key, value in handler(self).items() if key != "prompts" or value != "plain"}
 
     @field_validator("instruction", mode="before")
     @classmethod

@@ -19,9 +19,17 @@ from rlsd_cli.config.layers import Section, nearest, short
 from rlsd_cli.config.outside import is_outside
 from rlsd_cli.config.recipe import is_base, parse
 from rlsd_cli.config.rewards import RewardTerm
+from rlsd_cli.config.templates import fields_of
 
 TASKS = ("arithmetic", "dataset", "reasoning_gym")
 BASE = "base"  # the method of a run directory whose model nobody trained
+
+
+def without_defaults(section: Section, written: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return what a section writes less those of ``names`` that have their default."""
+    fields = type(section).model_fields
+    usual = {name for name in names if getattr(section, name) == fields[name].get_default(call_default_factory=True)}
+    return {key: value for key, value in written.items() if key not in usual}
 
 
 class TaskConfig(Section):
@@ -83,11 +91,21 @@ class ModelConfig(Section):
     attention: Literal["sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention"] | None = Field(
         default=None, description="transformers' attn_implementation; its own choice where none is given"
     )
+    chat_template_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="variables of the student's chat template, such as enable_thinking: false"
+    )
 
     @model_serializer(mode="wrap")
     def leave_out_the_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no attention where none was chosen, so that older runs keep their configuration."""
-        return {key: value for key, value in handler(self).items() if key != "attention" or value is not None}
+        """Write nothing that was not chosen, so that older runs keep their configuration."""
+        return without_defaults(self, handler(self), "attention", "chat_template_kwargs")
+
+
+class WeightedReference(Section):
+    """One of several texts that the teacher is shown, each in a prompt of its own."""
+
+    kind: Literal["answer", "solution", "other_route"]
+    weight: Annotated[float, Field(gt=0, description="its share of the mixture, over the sum of all")] = 1.0
 
 
 class TeacherConfig(Section):
@@ -98,6 +116,44 @@ class TeacherConfig(Section):
     ema_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
     reference: Literal["answer", "solution", "other_route"] = "solution"
     model: str | None = Field(default=None, description="an external teacher (OPD): a name, directory or hub id")
+    template: str | None = Field(default=None, description="its prompt, with {reference} in it (docs/data.md)")
+    prompt_column: str | None = Field(default=None, description="a data set's column of ready teacher's prompts")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        default=None, description="variables of its chat template; the student's where none are given"
+    )
+    references: Annotated[list[WeightedReference], Field(min_length=1)] | None = Field(
+        default=None, description="several texts in the place of one: the teacher is their mixture (docs/arms.md)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def follow_references(cls, data: Any) -> Any:
+        """The first of several references is the one that single-text readers (probes, audits) show."""
+        first = (data.get("references") or [None])[0] if isinstance(data, dict) else None
+        kind = first.get("kind") if isinstance(first, dict) else getattr(first, "kind", None)
+        return {**data, "reference": kind} if kind is not None else data
+
+    @model_validator(mode="after")
+    def check_prompt(self) -> TeacherConfig:
+        """A template is written well, shows something, and stands alone."""
+        if self.template is not None and self.prompt_column is not None:
+            raise ValueError("template and prompt_column are two ways to say one thing: give one of them")
+        if self.template is not None:
+            try:
+                names = fields_of(self.template)
+            except ValueError as error:
+                raise ValueError(f"the template can't be used: {error}") from None
+            if not set(names) - {"question", "prompt", "instruction"}:
+                raise ValueError("the template shows the teacher nothing more than the student: put {reference} in it")
+        kinds = [each.kind for each in self.references or []]
+        if doubled := next((kind for kind in kinds if kinds.count(kind) > 1), None):
+            raise ValueError(f"the references name '{doubled}' twice: give it once, with the sum of the weights")
+        return self
+
+    @model_serializer(mode="wrap")
+    def leave_out_the_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write nothing that was not chosen, so that older runs keep their configuration."""
+        return without_defaults(self, handler(self), "template", "prompt_column", "chat_template_kwargs", "references")
 
 
 class TrainConfig(Section):
@@ -143,6 +199,9 @@ class RolloutConfig(Section):
     top_p: Annotated[float, Field(gt=0, le=1, description="the likeliest tokens that together have it; 1: all")] = 1.0
     top_k: Annotated[int, Field(ge=0, description="so many of the likeliest tokens; 0: all")] = 0
     min_p: Annotated[float, Field(ge=0, le=1, description="tokens with this share of the likeliest's; 0: all")] = 0.0
+    presence_penalty: Annotated[
+        float, Field(ge=-2, le=2, description="off the logits of tokens that the completion already holds")
+    ] = 0.0
     vllm_mode: Literal["colocate", "server"] = "colocate"
     vllm_gpu_memory: Annotated[float, Field(gt=0, lt=1, description="share of a GPU's memory, colocated")] = 0.3
     vllm_tensor_parallel: Annotated[int, Field(ge=1, description="GPUs per engine, colocated")] = 1
@@ -161,6 +220,11 @@ class RolloutConfig(Section):
         description="trainer's against vLLM's probabilities, as a ratio on every arm's loss",
     )
     correction_max: Annotated[float, Field(gt=0, description="upper bound of that ratio")] = 3.0
+
+    @model_serializer(mode="wrap")
+    def leave_out_the_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no penalty where there is none, so that older runs keep their configuration."""
+        return without_defaults(self, handler(self), "presence_penalty")
 
     def vllm_context(self, completion_tokens: int) -> int:
         """Return how many tokens of a prompt and its completion vLLM keeps room for."""

@@ -26,19 +26,25 @@ def open_book(run_dir: Path, count: int) -> tuple[list[Completion], list[str]]:
     from rlsd_cli.generation.sample import sample
     from rlsd_cli.models.load import load_model, load_tokenizer
     from rlsd_cli.runs.directory import RunDir
-    from rlsd_cli.tasks.load import load_task
+    from rlsd_cli.tasks.load import task_of
     from rlsd_cli.tasks.messages import as_text
+    from rlsd_cli.tasks.templates import fields_in_row
+    from rlsd_cli.tasks.templates import open_book as open_book_prompt
 
     run = RunDir.open(run_dir)
     config = RunConfig.model_validate(run.config())
-    task = load_task(config.task)
+    task = task_of(config)
     _, directory = find_model(run, None)
     model = load_model(ModelConfig(path=directory, dtype=config.model.dtype)).eval()
     processing = load_tokenizer(directory)
     examples = [task.train_example(STREAM, index) for index in range(count)]
     kind = config.teacher.reference
     shown = [(example, example.reference(kind) or example.answer) for example in examples]
-    prompts = [task.teacher_prompt(example.prompt, reference) for example, reference in shown if reference]
+    prompts = [
+        open_book_prompt(task, example.prompt, reference, fields_in_row(task, example))
+        for example, reference in shown
+        if reference
+    ]
     if not prompts:
         raise UserError(f"the questions of {run_dir} have no references: --positive-control needs some.")
     batch = config.train.micro_batch or config.train.prompts_per_step

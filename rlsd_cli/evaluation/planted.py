@@ -141,10 +141,10 @@ def measure_run(run_dir: RunDir, n: int) -> dict[str, Any]:
     from rlsd_cli.config.run import ModelConfig, RunConfig
     from rlsd_cli.evaluation.run import find_model
     from rlsd_cli.models.load import load_model, load_tokenizer
-    from rlsd_cli.tasks.load import load_task
+    from rlsd_cli.tasks.load import task_of
 
     config = RunConfig.model_validate(run_dir.config())
-    task = load_task(config.task)
+    task = task_of(config)
     if not isinstance(task, ArithmeticTask):
         raise UserError(
             f"--planted needs derivations whose steps are known, which only the task 'arithmetic' has; {run_dir.path} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -117,7 +118,9 @@ def evaluate_suite(engine: Engine, suite: Suite, options: EvalOptions, parts: Pa
     return pd.concat(frames, ignore_index=True).assign(suite=suite.name)
 
 
-def settings_of(engine: Engine, suite: Suite, options: EvalOptions, dtype: str) -> dict[str, Any]:
+def settings_of(
+    engine: Engine, suite: Suite, options: EvalOptions, dtype: str, variables: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return every setting that changes a completion or a verdict (docs/run-directory.md).
 
     Args:
@@ -125,6 +128,7 @@ def settings_of(engine: Engine, suite: Suite, options: EvalOptions, dtype: str) 
         suite: What is asked.
         options: How.
         dtype: Of the run's weights, where ``options`` names no other.
+        variables: Of the chat template.
     """
     chats = any(not isinstance(example.prompt, str) for example in suite.examples)
     return {
@@ -134,7 +138,7 @@ def settings_of(engine: Engine, suite: Suite, options: EvalOptions, dtype: str) 
         "max_new_tokens_from": "option" if options.max_new_tokens else "suite",
         "questions": questions_digest(suite.examples),
         "prompts": prompts_digest(suite.examples),
-        "template": digest(engine.template) if chats else None,
+        "template": digest([engine.template, variables] if variables else engine.template) if chats else None,
         "verifier": suite.verifier,
         **suite.settings,
     }
@@ -287,13 +291,20 @@ def check_images(source: str, suites: Sequence[Suite]) -> None:
         shapes.check((image.size for image in example.images), f"{place}question '{example.id}' of {suite.name},")
 
 
-def load_engine(source: str, options: EvalOptions, dtype: str, suites: Sequence[Suite]) -> Engine:
+def load_engine(
+    source: str,
+    options: EvalOptions,
+    dtype: str,
+    suites: Sequence[Suite],
+    variables: Mapping[str, Any] | None = None,
+) -> Engine:
     """Return the engine of ``options`` with a model.
 
     Raises:
         UserError: The engine is not installed, or can't load the model.
     """
     how = EngineOptions(options.engine, options.dtype or dtype, options.batch_size, options.gpus, options.context)
+    how = replace(how, variables=dict(variables or {}))
     if options.engine == "vllm":
         from rlsd_cli.generation.vllm_engine import VllmEngine, most_images
 
@@ -312,6 +323,7 @@ def evaluate_run(
     benchmarks: Sequence[Suite] = (),
     chosen: Collection[str] | None = None,
     on_rows: Callable[[pd.DataFrame], None] = lambda frame: None,
+    variables: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate a run's model and write eval/…/<suite>.json and .parquet (`results.write`).
 
@@ -324,6 +336,7 @@ def evaluate_run(
         benchmarks: Further suites, already loaded.
         chosen: Names of the options that the user chose; a suite's own defaults stand in for the others. All if None.
         on_rows: Called with each suite's rows.
+        variables: Of the chat template, such as ``enable_thinking``; the run's own where None.
 
     Raises:
         UserError: The directory is no run, or lacks the model or suite.
@@ -341,15 +354,17 @@ def evaluate_run(
         asked += task_suites(load_task(config.task), suites, options.limit)
     model_step, directory = find_model(run_dir, step)
     check_images(directory, asked)
-    engine = load_engine(directory, options, config.model.dtype, asked)
+    shown = config.model.chat_template_kwargs if variables is None else variables
+    engine = load_engine(directory, options, config.model.dtype, asked, shown)
     final = config.method == BASE or Path(directory) == run_dir.model_dir
     summaries = []
     for suite in asked:
         defaults = EvalOptions(**({} if chosen is None else suite.defaults))
         own = replace(options, **{k: v for k, v in suite.defaults.items() if chosen is not None and k not in chosen})
-        settings = settings_of(engine, suite, own, config.model.dtype)
+        settings = settings_of(engine, suite, own, config.model.dtype, shown)
         settings["model"] = directory if config.method == BASE else Path(directory).name
-        folder = folder_name(own, None if final else model_step, suite.asked, defaults)
+        asked_for = {**suite.asked, **({} if variables is None else {"chat": json.dumps(shown, sort_keys=True)})}
+        folder = folder_name(own, None if final else model_step, asked_for, defaults)
         key = {**settings, "checkpoint_step": model_step}
         parts = Parts.open(run_dir.eval_dir / folder, suite.name, suite.chunk, key) if suite.chunk else None
         frame = evaluate_suite(engine, suite, own, parts)

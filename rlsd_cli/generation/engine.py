@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from rlsd_cli.generation.sampling import Sampling
@@ -29,6 +29,7 @@ class EngineOptions:
         batch_size: Completions at a time; vLLM schedules by itself.
         gpus: vLLM: GPUs that share the model.
         context: vLLM: longest prompt and completion together, in tokens; the model's own where None.
+        variables: Of the chat template, such as ``enable_thinking``.
     """
 
     name: EngineName = "transformers"
@@ -36,6 +37,7 @@ class EngineOptions:
     batch_size: int = 200
     gpus: int = 1
     context: int | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Engine(Protocol):

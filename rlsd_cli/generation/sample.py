@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,24 +45,26 @@ class Encoded(NamedTuple):
         return Encoded(self.ids.to(device), self.mask.to(device), self.vision.to(device) if self.vision else None)
 
 
-def encode(tokenizer: Any, prompts: list[Any]) -> tuple[Tensor, Tensor]:
+def encode(tokenizer: Any, prompts: list[Any], variables: Mapping[str, Any] | None = None) -> tuple[Tensor, Tensor]:
     """Return left-padded (ids, mask) of prompts, (B, P); chat messages go through the chat template."""
     if not isinstance(prompts[0], str):
         prompts = [
-            tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False) for prompt in prompts
+            tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False, **(variables or {}))
+            for prompt in prompts
         ]
     batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
     return batch["input_ids"], batch["attention_mask"]
 
 
-def encode_prompts(processing: Any, prompts: list[Any]) -> Encoded:
+def encode_prompts(processing: Any, prompts: list[Any], variables: Mapping[str, Any] | None = None) -> Encoded:
     """Return prompts as a model takes them.
 
     Args:
         processing: A tokenizer; or a processor, for which chats may have PIL images in them.
         prompts: Texts or chats.
+        variables: Of the chat template, such as ``enable_thinking``.
     """
-    return Encoded(*(encode_chats if takes_images(processing) else encode)(processing, prompts))
+    return Encoded(*(encode_chats if takes_images(processing) else encode)(processing, prompts, variables))
 
 
 def continued(encoded: Encoded, begun: list[list[int]], pad: int) -> Encoded:
@@ -101,6 +104,7 @@ def sample(
     temperature: float = 1.0,
     greedy: bool = False,
     sampling: Sampling | None = None,
+    variables: Mapping[str, Any] | None = None,
 ) -> Samples:
     """Sample one completion per prompt.
 
@@ -112,11 +116,12 @@ def sample(
         temperature: Of the softmax.
         greedy: Take the most probable token at each step instead of sampling.
         sampling: Instead of ``temperature`` alone: also top-p, top-k, min-p and a presence penalty.
+        variables: Of the chat template.
 
     Raises:
         UserError: The longest prompt and its completion don't fit into the model's context.
     """
-    encoded = encode_prompts(tokenizer, prompts).to(model.device)
+    encoded = encode_prompts(tokenizer, prompts, variables).to(model.device)
     how = sampling or Sampling(temperature)
     return complete(model, tokenizer, encoded, max_new_tokens=max_new_tokens, greedy=greedy, sampling=how)
 

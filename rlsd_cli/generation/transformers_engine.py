@@ -12,7 +12,7 @@ from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
 from rlsd_cli.generation.sample import sample
 from rlsd_cli.generation.sampling import Sampling
 from rlsd_cli.models.images import require_vision
-from rlsd_cli.models.limits import check_chat
+from rlsd_cli.models.limits import check_chat, check_variables
 from rlsd_cli.models.load import load_model, load_tokenizer
 from rlsd_cli.models.processors import takes_images
 from rlsd_cli.tasks.messages import images_of
@@ -30,7 +30,9 @@ class TransformersEngine:
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         self.model = (model.to(device) if device else model).eval()
         self.processing = load_tokenizer(source)
-        self.opening = template_opening(self.processing)
+        self.variables = dict(options.variables)
+        check_variables(self.processing, self.variables, source)
+        self.opening = template_opening(self.processing, self.variables)
 
     @property
     def template(self) -> str | None:
@@ -63,6 +65,7 @@ class TransformersEngine:
                 max_new_tokens=max_new_tokens,
                 sampling=sampling,
                 greedy=greedy,
+                variables=self.variables,
             )
             lengths = result.completion_mask.sum(dim=1).tolist()
             found += map(Completion, result.texts, lengths, result.truncated)

@@ -15,6 +15,7 @@ from typing import Any
 from rlsd_cli.errors import UserError
 from rlsd_cli.generation.engine import Completion, EngineName, EngineOptions
 from rlsd_cli.generation.sampling import Sampling
+from rlsd_cli.models.limits import check_variables
 from rlsd_cli.models.load import load_tokenizer, resolve
 from rlsd_cli.models.processors import is_vision, text_tokenizer
 from rlsd_cli.tasks.messages import images_of
@@ -95,7 +96,9 @@ class VllmEngine:
             reason = " ".join(str(error).split())[:300].rstrip(".")
             raise UserError(f"vLLM does not start with '{source}': {reason}. Lower --context, or {WITHOUT}.") from error
         self.processing = tokenizer_of(directory)
-        self.opening = template_opening(self.processing)
+        self.variables = dict(options.variables)
+        check_variables(self.processing, self.variables, source)
+        self.opening = template_opening(self.processing, self.variables)
 
     @property
     def template(self) -> str | None:
@@ -125,7 +128,8 @@ class VllmEngine:
             if isinstance(prompts[0], str):
                 outputs = self.llm.generate(list(prompts), params, use_tqdm=False)
             else:
-                outputs = self.llm.chat([vllm_chat(prompt) for prompt in prompts], params, use_tqdm=False)
+                more = {"chat_template_kwargs": self.variables} if self.variables else {}
+                outputs = self.llm.chat([vllm_chat(prompt) for prompt in prompts], params, use_tqdm=False, **more)
         except ValueError as error:  # a prompt beyond the context, a missing chat template
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise UserError(f"vLLM refuses a question with '{self.source}': {reason}.") from error

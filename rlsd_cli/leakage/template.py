@@ -73,10 +73,10 @@ def run_nouns(run_dir: Path) -> list[str]:
     from rlsd_cli.config.run import RunConfig
     from rlsd_cli.errors import UserError
     from rlsd_cli.runs.directory import RunDir
-    from rlsd_cli.tasks.load import load_task
+    from rlsd_cli.tasks.load import task_of
 
     run = RunDir.open(run_dir)
     try:
-        return teacher_nouns(load_task(RunConfig.model_validate(run.config()).task))
+        return teacher_nouns(task_of(RunConfig.model_validate(run.config())))
     except (UserError, ValueError, KeyError, TypeError):
         return []  # an old run, or one whose data set is elsewhere: its completions can be audited all the same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,17 +65,20 @@ def extended(token_types: Tensor, width: int) -> Tensor:
     return torch.cat([token_types, token_types.new_zeros(token_types.size(0), width)], dim=1)
 
 
-def encode_chats(processor: Any, prompts: list[Any]) -> tuple[Tensor, Tensor, Vision | None]:
+def encode_chats(
+    processor: Any, prompts: list[Any], variables: Mapping[str, Any] | None = None
+) -> tuple[Tensor, Tensor, Vision | None]:
     """Return left-padded (ids, mask), both (B, P), and the images of prompts; None where there are no images.
 
     Args:
         processor: Of a vision-language model.
         prompts: Chats with PIL images in them, or texts.
+        variables: Of the chat template.
     """
     texts = [
         prompt
         if isinstance(prompt, str)
-        else processor.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        else processor.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False, **(variables or {}))
         for prompt in prompts
     ]
     images = [list(images_of(prompt)) for prompt in prompts]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlsd_cli.errors import UserError
+from rlsd_cli.config.layers import nearest
+from rlsd_cli.errors import UserError, listed
 from rlsd_cli.models.processors import text_tokenizer
 
 
@@ -27,6 +29,38 @@ def check_chat(processing: Any, prompt: Any, model: str) -> None:
             f"the questions are chats and the model '{model}' has no chat template: "
             "choose an instruction-tuned model, or set task.data.chat=false for a data set of text."
         )
+
+
+def check_variables(processing: Any, variables: Mapping[str, Any], model: str) -> None:
+    """Check that a chat template reads the variables that it is given: others would change nothing, silently.
+
+    Args:
+        processing: The model's tokenizer or processor; None where it is not known.
+        variables: By name.
+        model: Its name, for the error.
+
+    Raises:
+        UserError: There is no template, or it names no such variable.
+    """
+    from jinja2 import Environment, meta
+
+    if not variables or processing is None:
+        return
+    template = getattr(processing, "chat_template", None) or text_tokenizer(processing).chat_template or ""
+    text = " ".join(template.values()) if isinstance(template, dict) else str(template)
+    known = sorted(
+        meta.find_undeclared_variables(
+            Environment(extensions=["jinja2.ext.loopcontrols"]).parse(
+                re.sub(r"{%-?\s*(end)?generation\s*-?%}", "", text)
+            )
+        )
+    )
+    for name in variables:
+        if name not in known:
+            raise UserError(
+                f"the chat template of '{model}' has no variable '{name[:60]}'{nearest(name, known)}; "
+                f"it has: {listed(known)} (chat_template_kwargs)."
+            )
 
 
 def check_context(model: Any, prompt_tokens: int, completion_tokens: int) -> None:

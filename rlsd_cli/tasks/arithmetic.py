@@ -24,6 +24,7 @@ habit is built in on purpose: see docs/testbed.md.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -192,6 +193,22 @@ class ArithmeticTask:
         """Put the reference before the question; a bare number is introduced as the answer."""
         text = f"answer {reference}" if reference.isdigit() else reference
         return f"reference {text} {prompt}"
+
+    def feedback(self, prompt: str, completion: str, verdict: Verdict) -> str:
+        """Return what the first wrong step should have been, in the words of a derivation; '' of a right completion.
+
+        A completion whose steps are all right and whose answer is not is told the answer.
+        """
+        if verdict.correct:
+            return ""
+        question = re.findall(r"\d+|[-+*]", prompt.rpartition(" ; ")[2])  # behind the note of a distractor
+        values, symbols = [int(number) for number in question[::2]], question[1::2]
+        right = derive(values, symbols, Wording(0), random.Random(0))
+        written = completion.split(" ; ")
+        for place, step in enumerate(right):
+            if place >= len(written) or not written[place].endswith(str(step)):
+                return str(step)
+        return f"answer {right[-1].result}"
 
     def verify(self, completion: str, answer: str, example_id: str = "") -> Verdict:
         """Compare the number after the last ``answer`` with the gold answer, exactly."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from rlsd_cli.records.missing import is_missing
 from rlsd_cli.records.table import Table
 from rlsd_cli.tasks.base import Example, ReferenceKind
 from rlsd_cli.tasks.images import image_sizes, load_images
-from rlsd_cli.tasks.messages import append_text, checked_turns, images_of, user_message
+from rlsd_cli.tasks.messages import PLACEHOLDER, append_text, checked_turns, images_of, user_message
+from rlsd_cli.tasks.official import normal, official_text
 from rlsd_cli.tasks.roles import (
     check_prompts,
     column_of,
@@ -67,8 +69,31 @@ class DatasetTask:
         chosen = set(random.Random(HELD_OUT_SEED).sample(kept, held_out))
         self.held_out = [index for index in kept if index in chosen]
         self.training = [index for index in kept if index not in chosen]
+        self.types = self.problem_types(kept) if config.reward == "official" else {}
         self.verifier = load_verifier(config.verifier, config.tolerance)
         self.order = lru_cache(maxsize=4)(self.shuffled)
+
+    def problem_types(self, rows: list[int]) -> dict[str, str]:
+        """Return the problem type of each question by its id.
+
+        Raises:
+            UserError: There is no such column, or one id has two types.
+        """
+        if "problem_type" not in self.columns:
+            raise UserError(
+                "task.data.reward=official goes by problem type: name its column with task.data.columns.problem_type."
+            )
+        found: dict[str, str] = {}
+        columns = {role: name for role, name in self.columns.items() if role in ("id", "problem_type")}
+        for index in rows:
+            values = values_of(self.rows, index, columns, self.config)
+            name = question_name(values.get("id"), index)
+            if found.setdefault(name, normal(values["problem_type"])) != normal(values["problem_type"]):
+                raise UserError(
+                    f"the id '{name[:60]}' in {self.config.path} stands for questions of two problem types: "
+                    "give each question an id of its own."
+                )
+        return found
 
     def shuffled(self, seed: int, epoch: int) -> list[int]:
         """Return the training rows in the order of one pass: every question once per pass, each pass anew."""
@@ -108,6 +133,32 @@ class DatasetTask:
             if sizes := image_sizes(value, self.folder, where, *bounds):
                 check(sizes, where)
 
+    def template_fields(self) -> list[str]:
+        """Return what a teacher's template may name of a question's row: its columns."""
+        return list(self.rows.column_names)
+
+    def check_filled(self, column: str) -> None:
+        """Check that every training question's row has something in a column.
+
+        Raises:
+            UserError: One has nothing.
+        """
+        values = column_of(self.rows, column, self.config)
+        if (
+            empty := next((row for row in self.training if is_missing(values[row]) or not values[row]), None)
+        ) is not None:
+            raise UserError(
+                f"row {empty} of {self.config.path} is empty in column '{column}' (teacher.prompt_column): fix it."
+            )
+
+    def template_values(self, example: Example, names: list[str]) -> dict[str, Any]:
+        """Return the values of columns in a training question's row, '' where there is none, and its bare question."""
+        index = example.meta["row"]
+        found = values_of(self.rows, index, {name: name for name in names}, self.config)
+        question = values_of(self.rows, index, {"prompt": self.columns["prompt"]}, self.config)["prompt"]
+        bare = {"question": PLACEHOLDER.sub("", question).strip()} if isinstance(question, str) else {}
+        return bare | {name: "" if is_missing(value) else value for name, value in found.items()}
+
     def missing_references(self, kind: ReferenceKind) -> tuple[int, int]:
         """Return (training questions without a reference of a kind, training questions)."""
         column = self.columns.get(kind)
@@ -141,10 +192,10 @@ class DatasetTask:
             self.config.min_pixels,
             self.config.max_pixels,
         )
-        name = values.get("id")
-        prompt = self.student_prompt(values["prompt"], images, f"row {index} of {self.config.path}")
+        where = f"row {index} of {self.config.path}"
+        prompt = self.student_prompt(self.worded(values, where), images, where)
         return Example(
-            id=str(index if is_missing(name) else name),
+            id=question_name(values.get("id"), index),
             prompt=prompt,
             answer=answer_of(values["answer"]),
             solution=reference_text(values.get("solution")),
@@ -152,6 +203,19 @@ class DatasetTask:
             images=images_of(prompt),
             meta={"row": index},
         )
+
+    def worded(self, values: dict[str, Any], where: str) -> Any:
+        """Return a row's question, in the order of the official prompts where these are asked for.
+
+        Raises:
+            UserError: They are, and the question is no text.
+        """
+        question = values["prompt"]
+        if self.config.prompts == "plain":
+            return question
+        if not isinstance(question, str):
+            raise UserError(f"{where} has chat messages, and task.data.prompts=official words text: set it to plain.")
+        return official_text(question, values.get("problem_type"), values.get("options"), self.config.instruction)
 
     def student_prompt(self, question: Any, images: tuple[Any, ...], where: str = "a row") -> Any:
         """Return the closed-book prompt: the question and the instruction, as messages or as plain text.
@@ -164,12 +228,13 @@ class DatasetTask:
         Raises:
             UserError: Images or messages meet ``chat: false``, or the question is neither text nor messages.
         """
+        after = self.config.instruction if self.config.prompts == "plain" else ""  # official ones have it before
         if not self.config.chat:
             if images or not isinstance(question, str):
                 raise UserError(
                     "task.data.chat is false, which is for plain text only: set it to true for this data set."
                 )
-            return f"{question}\n\n{self.config.instruction}" if self.config.instruction else question
+            return f"{question}\n\n{after}" if after else question
         if isinstance(question, str):
             messages = [user_message(question, images)]
         else:
@@ -179,7 +244,7 @@ class DatasetTask:
                 content = messages[first]["content"]
                 text = content if isinstance(content, str) else "\n".join(part["text"] for part in content)
                 messages[first] = user_message(text, images)
-        return append_text(messages, self.config.instruction) if self.config.instruction else messages
+        return append_text(messages, after) if after else messages
 
     def teacher_prompt(self, prompt: Any, reference: str) -> Any:
         """Return the open-book prompt: the student's, then the reference, then the instruction once more.
@@ -203,8 +268,15 @@ class DatasetTask:
 
     def verify(self, completion: str, answer: str, example_id: str = "") -> Verdict:
         """Judge a completion by the configured verifier."""
-        return self.verifier(completion, answer)
+        verdict = self.verifier(completion, answer)
+        return replace(verdict, kind=self.types.get(example_id, "")) if self.types else verdict
 
     def reward(self, completion: str, verdict: Verdict) -> float:
         """Return the configured reward of a judged completion: accuracy, or 0.9 accuracy + 0.1 format."""
-        return composite_reward(completion, verdict) if self.config.reward == "composite" else float(verdict.correct)
+        composite = self.config.reward == "composite" or (self.config.reward == "official" and verdict.kind == "math")
+        return composite_reward(completion, verdict) if composite else float(verdict.correct)
+
+
+def question_name(value: Any, row: int) -> str:
+    """Return the id of a question: what its row says, or the row's number."""
+    return str(row if is_missing(value) else value)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from rlsd_cli.config.outside import load_outside
-from rlsd_cli.config.run import TASKS, TaskConfig
+from rlsd_cli.config.run import TASKS, RunConfig, TaskConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.tasks.arithmetic import ArithmeticTask, Wording
 from rlsd_cli.tasks.base import Task
 from rlsd_cli.tasks.rewards import weighted
+from rlsd_cli.tasks.templates import with_template
 
 NEEDED = ("train_example", "suites", "teacher_prompt", "verify", "reward", "name", "max_completion_tokens")
+
+
+def task_of(config: RunConfig) -> Task:
+    """Return a run's task, which writes the teacher's prompt as the run says.
+
+    Raises:
+        UserError: As `load_task` and `with_template`.
+    """
+    return with_template(load_task(config.task), config)
 
 
 def load_task(config: TaskConfig) -> Task:

@@ -74,12 +74,12 @@ def estimate_run(
         UserError: The directory is no run, has no checkpoint, or its task lacks a kind of reference.
     """
     from rlsd_cli.models.load import load_tokenizer
-    from rlsd_cli.tasks.load import load_task
+    from rlsd_cli.tasks.load import task_of
 
     run_dir = RunDir.open(path)
     config = RunConfig.model_validate(run_dir.config())
     found = whole_checkpoints(run_dir)
-    scorer = Scorer(config, options, load_task(config.task), load_tokenizer(str(found[0][1])))
+    scorer = Scorer(config, options, task_of(config), load_tokenizer(str(found[0][1])))
     results = []
     for pair in run_pairs(config, found):
         on_step(pair.step)

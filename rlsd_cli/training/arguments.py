@@ -60,6 +60,7 @@ def rollout_arguments(context: RunContext, **overrides: Any) -> Any:
         "top_p": context.config.rollout.top_p,
         "top_k": context.config.rollout.top_k,
         "min_p": context.config.rollout.min_p or None,
+        "chat_template_kwargs": context.config.model.chat_template_kwargs or None,
         "epsilon": train.clip_low,
         "epsilon_high": train.clip_high,
         "loss_type": "grpo" if train.aggregation == "sequence" else "dapo",
@@ -96,8 +97,13 @@ def vllm_arguments(rollout: RolloutConfig, model: Any, completion_tokens: int) -
     if rollout.correction != "none":
         settings["vllm_importance_sampling_mode"] = rollout.correction
     image = getattr(model, "image_token_id", None)
+    more: dict[str, Any] = {}
     if image is not None:  # a sampled image token would lack its image; TRL suppresses it for transformers only
-        settings["generation_kwargs"] = {"logit_bias": {image: -100.0}}
+        more["logit_bias"] = {image: -100.0}
+    if rollout.presence_penalty:
+        more["presence_penalty"] = rollout.presence_penalty
+    if more:
+        settings["generation_kwargs"] = more
     if rollout.vllm_mode == "colocate":
         # Without a bound vLLM keeps room for one sequence of the model's whole context: 36 GiB for Qwen3-VL-8B.
         own = getattr(model.get_text_config(), "max_position_embeddings", None)

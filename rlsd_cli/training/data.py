@@ -14,7 +14,9 @@ from rlsd_cli.models.limits import check_rewards
 from rlsd_cli.models.processors import takes_images
 from rlsd_cli.models.shapes import Shapes
 from rlsd_cli.tasks.base import Example, ReferenceKind, Task
+from rlsd_cli.tasks.feedback import feedback_on
 from rlsd_cli.tasks.messages import as_text, without_images
+from rlsd_cli.tasks.templates import fields_in_row
 from rlsd_cli.verifiers.load import judge_all
 from rlsd_cli.verifiers.reasoning import opening_before
 from rlsd_cli.verifiers.verdict import Verdict
@@ -46,7 +48,11 @@ def training_set(config: RunConfig, task: Task, takes_images: bool = False) -> D
         examples = {index: task.train_example(config.seed, index) for index in set(batch["index"])}
         columns = columns_of([examples[index] for index in batch["index"]], takes_images, config.model.path)
         decoys = {index: decoy_of(config.seed, share, example, pool) for index, example in examples.items()}
-        return {"index": batch["index"], **columns, "decoy": [decoys[index] for index in batch["index"]]}
+        more: dict[str, dict[int, Any]] = {"decoy": dict(decoys)}
+        if hasattr(task, "row_fields"):  # what the teacher's template names of the question's row
+            more["fields"] = {index: fields_in_row(task, example) for index, example in examples.items()}
+        shown = {name: [of[index] for index in batch["index"]] for name, of in more.items()}
+        return {"index": batch["index"], **columns, **shown}
 
     dataset = Dataset.from_dict({"index": list(range(count))}).with_transform(rows)
     dataset[0]  # so that unreadable questions are told before training
@@ -109,6 +115,12 @@ class VerifierReward:
     def __init__(self, task: Task, opening: str = "") -> None:
         self.task, self.opening = task, opening
         self.record: dict[str, list[Any]] = {}
+        self.verdicts: list[Verdict] = []
+
+    def feedback(self) -> list[str]:
+        """Return what the task says of each completion of the last call, '' where nothing."""
+        rows = zip(self.record["prompt"], self.record["completion"], self.verdicts, strict=True)
+        return [feedback_on(self.task, prompt, text, verdict) for prompt, text, verdict in rows]
 
     def judged(
         self, prompts: Sequence[Any], texts: Sequence[str], answers: Sequence[str], prompt_ids: Sequence[str]
@@ -140,6 +152,7 @@ class VerifierReward:
         """
         texts = [as_text(completion) for completion in completions]
         verdicts, rewards = self.judged(prompts, texts, answer, prompt_id)
+        self.verdicts = verdicts
         self.record = {
             "prompt_id": list(prompt_id),
             "prompt": [as_text(prompt) for prompt in prompts],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.utils import pad
 
 from rlsd_cli.generation.loop import decodable, decode
+from rlsd_cli.generation.sampling import Sampling, processors
 from rlsd_cli.models.limits import check_context
 
 # TRL's own settings of `generate`; with any other in place, or another value, `generate` does the work.
@@ -39,9 +42,10 @@ class FastRolloutsMixin:
         completions = self._own_loop(prompt_ids, images, multimodal_fields)
         if completions is not None:
             return completions, None
-        result = super()._generate_single_turn(  # type: ignore[misc]
-            prompt_ids, images, multimodal_fields, num_generations, has_tool_images
-        )
+        with penalising(model, self.context.config.rollout.presence_penalty if not self.use_vllm else 0.0):
+            result = super()._generate_single_turn(  # type: ignore[misc]
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+            )
         if images is not None:
             # TRL marks a question without pictures by None, which processors refuse beside questions with some.
             images[:] = [group or [] for group in images]
@@ -76,10 +80,31 @@ class FastRolloutsMixin:
                 max_new_tokens=self.max_completion_length,
                 end_ids=self.eos_token_ids,
                 pad_id=pad_id,
-                temperature=self.temperature,
+                sampling=Sampling(self.temperature, presence_penalty=self.context.config.rollout.presence_penalty),
             )
         ends = set(self.eos_token_ids)
         return [through_first(row, ends) for row in completions.tolist()]
+
+
+@contextmanager
+def penalising(model: Any, penalty: float) -> Iterator[None]:
+    """Let a model's `generate` take ``penalty`` off the logits of tokens that a completion already holds."""
+    if not penalty:
+        yield
+        return
+    own = model.generate
+
+    def generate(*args: Any, **settings: Any) -> Any:
+        width = settings["input_ids"].size(1)
+        return own(
+            *args, **settings, logits_processor=processors(Sampling(presence_penalty=penalty), width, greedy=True)
+        )
+
+    model.generate = generate
+    try:
+        yield
+    finally:
+        del model.generate
 
 
 def through_first(tokens: list[int], ends: set[int]) -> list[int]:

@@ -11,6 +11,7 @@ from trl.trainer.utils import pad
 
 from rlsd_cli.models.images import COUNTS, PER_IMAGE, PER_TOKEN, extended
 from rlsd_cli.models.limits import check_context
+from rlsd_cli.tasks.templates import open_book
 from rlsd_cli.training.head import last_hidden_states
 from rlsd_cli.training.shared_prompt import can_share, read_prompts_once, sampled_logps
 from rlsd_cli.training.small import hidden_states, reads_small
@@ -32,13 +33,23 @@ class TeacherPasses:
         """Return the open-book prompts, with the row's images; a row without privileged text keeps the student's."""
         task = self.trainer.context.task
         prompts = [
-            row["prompt"] if not text else task.teacher_prompt(row["prompt"], text)
+            row["prompt"] if not text else open_book(task, row["prompt"], text, row.get("fields"))
             for row, text in zip(rows, texts, strict=True)
         ]
         return [
             prepare_multimodal_messages(prompt, images=row["images"]) if row.get("images") else prompt
             for row, prompt in zip(rows, prompts, strict=True)
         ]
+
+    def tokenized(self, prompts: list[Any]) -> Any:
+        """Tokenize prompts by the student's own path, with the teacher's variables of the chat template."""
+        trainer, own = self.trainer, self.trainer.context.config.teacher.chat_template_kwargs
+        students = trainer.chat_template_kwargs
+        trainer.chat_template_kwargs = students if own is None else own
+        try:
+            return trainer._tokenize_prompts(prompts)
+        finally:
+            trainer.chat_template_kwargs = students
 
     def prepare(self, view: str, rows: list[dict[str, Any]], texts: list[str | None], output: dict[str, Any]) -> None:
         """Tokenize a view's prompts by the student's own path and add them to the batch.
@@ -54,7 +65,7 @@ class TeacherPasses:
             place = {key: number for number, key in enumerate(first)}
             once = list(first.values())
             prompts = self.prompts([rows[i] for i in once], [texts[i] for i in once])
-            ids, _, fields = trainer._tokenize_prompts(prompts)
+            ids, _, fields = self.tokenized(prompts)
             model = trainer.accelerator.unwrap_model(trainer.model)
             check_context(model, max(len(row) for row in ids), trainer.max_completion_length)
             device = output["prompt_ids"].device

@@ -22,6 +22,7 @@ from rlsd_cli.models.processors import text_tokenizer
 from rlsd_cli.objectives import evidence_weight, group_advantage, rlsd_advantage
 from rlsd_cli.runs.directory import write_parquet
 from rlsd_cli.tasks.messages import as_text
+from rlsd_cli.tasks.templates import fields_in_row, open_book
 from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.head import chunk_rows, head_of, last_hidden_states
 from rlsd_cli.verifiers.load import judge_all
@@ -144,7 +145,8 @@ class Probe:
     def _opened(self, references: list[str]) -> list[Any]:
         """Return the open-book prompts of the examples with these references."""
         pairs = zip(self.examples, references, strict=True)
-        return [self.context.task.teacher_prompt(example.prompt, reference) for example, reference in pairs]
+        task = self.context.task
+        return [open_book(task, each.prompt, reference, fields_in_row(task, each)) for each, reference in pairs]
 
     def due(self, step: int) -> bool:
         """Tell whether the probe runs after ``step`` (0 is before training)."""
@@ -168,13 +170,16 @@ class Probe:
                 [example.prompt for example in self.examples],
                 max_new_tokens=config.train.max_completion_tokens or task.max_completion_tokens,
                 temperature=config.train.temperature,
+                variables=config.model.chat_template_kwargs,
             )
-        teacher = encode_prompts(tokenizer, self.teacher_prompts).to(model.device)
+        own = config.teacher.chat_template_kwargs
+        opened = config.model.chat_template_kwargs if own is None else own
+        teacher = encode_prompts(tokenizer, self.teacher_prompts, opened).to(model.device)
         scores = score(model, samples, *teacher, temperature=config.train.temperature)
-        placebo = encode_prompts(tokenizer, self.placebo_prompts).to(model.device)
+        placebo = encode_prompts(tokenizer, self.placebo_prompts, opened).to(model.device)
         control = score(model, samples, *placebo, temperature=config.train.temperature).delta
         model.train(was_training)
-        opening = template_opening(tokenizer)
+        opening = template_opening(tokenizer, config.model.chat_template_kwargs)
         said = [opening_before(e.prompt, opening) + t for t, e in zip(samples.texts, self.examples, strict=True)]
         verdicts = judge_all(task.verify, [(t, e.answer, e.id) for t, e in zip(said, self.examples, strict=True)])
         rewards = torch.tensor([float(verdict.correct) for verdict in verdicts])

@@ -27,6 +27,12 @@ def check_references(config: RunConfig, arm: Arm, task: Task) -> str:
     Raises:
         UserError: All questions lack it; or the arm learns the solutions themselves, and some lack one.
     """
+    sources = {view.source for view in arm.views_of(arm.options.model_validate(config.objective)).values()}
+    if config.teacher.prompt_column is not None and sources - {"reference", "prompt"}:
+        raise UserError(
+            f"{config.method}'s teacher sees what was sampled, which no column holds: leave teacher.prompt_column out, "
+            "or write a teacher.template."
+        )
     if arm.learns_solutions:
         missing, total = missing_references(task, "solution", config.seed)
         if missing:
@@ -39,6 +45,12 @@ def check_references(config: RunConfig, arm: Arm, task: Task) -> str:
         return ""
     kind = config.teacher.reference
     missing, total = missing_references(task, kind, config.seed)
+    for other in (config.teacher.references or [])[1:]:
+        if missing_references(task, other.kind, config.seed)[0] == total:
+            raise UserError(
+                f"no question has a reference of the kind '{other.kind}', which teacher.references names: "
+                f"name its column with task.data.columns.{other.kind}, or leave it out."
+            )
     if missing == total:
         raise UserError(
             f"no question has a reference of the kind teacher.reference={kind}, so {config.method}'s teacher would "

@@ -158,11 +158,11 @@ def build_trainer(
     """
     from transformers import PrinterCallback, set_seed
 
-    from rlsd_cli.models.limits import check_chat
+    from rlsd_cli.models.limits import check_chat, check_variables
     from rlsd_cli.models.load import load_model, load_tokenizer
     from rlsd_cli.models.lora import trainable
     from rlsd_cli.models.processors import takes_images
-    from rlsd_cli.tasks.load import load_task
+    from rlsd_cli.tasks.load import task_of
     from rlsd_cli.training.blank_picture import look_always
     from rlsd_cli.training.callbacks import InterruptCallback, MetricsCallback, ProbeCallback
     from rlsd_cli.training.checkpointing import CheckpointCallback
@@ -179,13 +179,15 @@ def build_trainer(
     if warning := on_main(lambda: check_machine(config, arm)):
         say(warning)
     set_seed(config.seed)
-    task = load_task(config.task)
+    task = task_of(config)
     if warning := check_references(config, arm, task):
         say(warning)
     tokenizer = load_tokenizer(config.model.path)
     on_main(lambda: check_images(config, task, tokenizer, say))
     dataset = training_set(config, task, takes_images(tokenizer))
     check_chat(tokenizer, task.train_example(config.seed, 0).prompt, config.model.path)
+    for variables in (config.model.chat_template_kwargs, config.teacher.chat_template_kwargs or {}):
+        check_variables(tokenizer, variables, config.model.path)
     context = RunContext(
         config=config,
         run_dir=run_dir,

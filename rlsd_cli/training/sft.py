@@ -15,26 +15,28 @@ from rlsd_cli.training.context import RunContext
 from rlsd_cli.training.distributed import world_size
 
 
-def solution_of(row: dict[str, Any]) -> dict[str, Any]:
-    """Return (prompt, completion) of a row, as texts or as chat turns."""
+def solution_of(row: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+    """Return (prompt, completion) of a row, as texts or as chat turns with the variables of their template."""
     if isinstance(row["prompt"], str):
         # The space keeps the first word of the solution apart from the last of the prompt.
         return {"prompt": row["prompt"], "completion": f" {row['solution']}"}
-    return {"prompt": row["prompt"], "completion": [{"role": "assistant", "content": row["solution"]}]}
+    more = {"chat_template_kwargs": variables} if variables else {}
+    return {"prompt": row["prompt"], "completion": [{"role": "assistant", "content": row["solution"]}], **more}
 
 
-def solutions(dataset: Dataset, with_images: bool) -> Dataset:
+def solutions(dataset: Dataset, with_images: bool, variables: dict[str, Any]) -> Dataset:
     """Return (prompt, completion) rows: of text a finished table, of images rows that are made when asked for.
 
     TRL tokenizes the former before training, and the latter batch by batch.
     """
     if not with_images:
-        return Dataset.from_list([solution_of(row) for row in dataset])
+        return Dataset.from_list([solution_of(row, variables) for row in dataset])
     made = dataset.format["format_kwargs"]["transform"]
 
     def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
         columns = made(batch)
-        each = [solution_of(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+        rowed = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        each = [solution_of(row, variables) for row in rowed]
         return {**{name: [row[name] for row in each] for name in each[0]}, "images": columns["images"]}
 
     return dataset.with_transform(rows)
@@ -57,7 +59,7 @@ class ReferenceTrainer(SFTTrainer):
                 max_length=None,
                 remove_unused_columns=not with_images,  # rows with images are made from the one column "index"
             ),
-            train_dataset=solutions(context.dataset, with_images),
+            train_dataset=solutions(context.dataset, with_images, context.config.model.chat_template_kwargs),
             processing_class=context.tokenizer,
         )
         if not with_images:

@@ -25,7 +25,7 @@ from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from rlsd_cli.arms import load_arm
-from rlsd_cli.arms.rollouts import Rollouts, texts_of
+from rlsd_cli.arms.rollouts import Rollouts
 from rlsd_cli.arms.tokens import Credit, Distributions, Tokens
 from rlsd_cli.divergences import divergence
 from rlsd_cli.leakage.decoys import shown
@@ -39,10 +39,12 @@ from rlsd_cli.training.data import REFERENCE_KINDS, VerifierReward
 from rlsd_cli.training.fast_rollouts import FastRolloutsMixin
 from rlsd_cli.training.head import chunk_rows, head_of, in_chunks, last_hidden_states
 from rlsd_cli.training.means import TokenMeans
+from rlsd_cli.training.mixtures import Mixtures, view_of
 from rlsd_cli.training.passes import TeacherPasses
 from rlsd_cli.training.recorder import write_rollouts
 from rlsd_cli.training.small import hidden_states, reads_small, token_scores
 from rlsd_cli.training.teacher import Teacher, teachers_of
+from rlsd_cli.training.thoughts import thought_mask
 from rlsd_cli.training.timer import StepTimer
 from rlsd_cli.verifiers.reasoning import template_opening
 
@@ -67,10 +69,12 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
         self.arm = load_arm(context.config.method)
         self.options = self.arm.options.model_validate(context.config.objective)
         self.timer = StepTimer()
-        self.reward = VerifierReward(context.task, template_opening(context.tokenizer))
+        self.reward = VerifierReward(
+            context.task, template_opening(context.tokenizer, context.config.model.chat_template_kwargs)
+        )
         self.views = dict(self.arm.views_of(self.options))
         self.teachers: dict[str, Teacher] = teachers_of(context, self.views.values())
-        self.shown: dict[str, list[str | None]] = {}  # by view: the privileged texts of the last step
+        self.shown: dict[str, list[str | None]] = {}  # by view: the (first) privileged texts of the last step
         self._after_student: Callable[[Tensor, Tensor], None] | None = None
         self._hidden: Tensor | None = None  # the student's (B, T, D), where the pass is ours (`small`)
         super().__init__(
@@ -81,6 +85,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             processing_class=context.tokenizer,
         )
         self.passes = TeacherPasses(self)
+        self.mixtures = Mixtures(self.passes, self.views, context.config.teacher.references)
         self.means = TokenMeans(self.accelerator)
         for teacher in self.teachers.values():
             module = teacher.model(self.model)
@@ -92,7 +97,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
 
     def teacher_of(self, view: str) -> Teacher:
         """Return the teacher whose weights a view has."""
-        return self.teachers[self.views[view].weights]
+        return self.teachers[self.views[view_of(view)].weights]
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Write no model card per checkpoint: a card belongs to a published model."""
@@ -113,14 +118,20 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
                 kind: gather_object([shown(row, kind) for row in inputs])
                 for kind in (REFERENCE_KINDS if self.views else ())
             },
+            feedback=gather_object(self.reward.feedback() if getattr(self.options, "feedback", False) else []),
             kind=self.context.config.teacher.reference,
             group_size=self.num_generations,
         )
         mine = slice(start := self.accelerator.process_index * len(inputs), start + len(inputs))
-        self.shown = {name: texts_of(view.source, rollouts) for name, view in self.views.items()}
-        for name, texts in self.shown.items():
-            self.passes.prepare(name, inputs, texts[mine], output)
-            self._log_number(f"{name}/present", sum(text is not None for text in texts) / len(texts))
+        self.shown = {}
+        for name in self.views:
+            parts = self.mixtures.shown(name, rollouts)
+            self.mixtures.prepare(name, inputs, {part: texts[mine] for part, texts in parts.items()}, output)
+            first = [
+                next((text for text in each if text is not None), None) for each in zip(*parts.values(), strict=True)
+            ]
+            self.shown[name] = first
+            self._log_number(f"{name}/present", sum(text is not None for text in first) / len(first))
         output["correct"] = torch.tensor(own["correct"], device=output["advantages"].device)
         if self.arm.resamples and (how := self.arm.resamples(self.options)):
             with self.timer.part("continuations"):
@@ -159,8 +170,8 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
         batch = without_empty_images(dict(inputs))
         teachers: dict[str, Tensor] = {}
         if arm.credit or arm.penalty:
-            teachers = {name: self.passes.logps(name, batch) for name, view in self.views.items() if view.logps}
-        hidden = self.passes.hidden("teacher", batch) if arm.divergence else None
+            teachers = {name: self.mixtures.logps(name, batch) for name, view in self.views.items() if view.logps}
+        hidden = self.mixtures.hidden("teacher", batch) if arm.divergence else None
         penalty: list[Tensor] = []
 
         def after_student(logps: Tensor, entropy: Tensor) -> None:
@@ -175,6 +186,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
                 ids=batch["completion_ids"],
                 step=step,
                 resampled=batch.get("resampled"),
+                thought=self._thoughts(batch) if getattr(options, "thought_only", False) else None,
             )
             # TRL reads `advantages` after it has the student's log-probs, which is here.
             if arm.penalty:
@@ -221,6 +233,12 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             after(result[0], result[1])
         return result
 
+    def _thoughts(self, batch: dict[str, Any]) -> Tensor:
+        """Return (B, T), 1 on the completions' tokens inside a thought; log their share."""
+        thought = thought_mask(batch["completion_ids"], batch["completion_mask"], self._tokenizer)
+        self.means.add("rlsd/thought", thought, batch["completion_mask"])
+        return thought
+
     def _logged(self, credit: Credit) -> Tensor:
         """Log what an arm's function tells, and return its values."""
         for name, metric in credit.metrics.items():
@@ -242,7 +260,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
 
         def of_tokens(rows: Tensor, teacher_rows: Tensor, advantage: Tensor, correct: Tensor, ids: Tensor) -> Tensor:
             with torch.no_grad():
-                teacher_logits = teacher_head(teacher_rows) / self.temperature
+                teacher_logits = self.mixtures.logits("teacher", teacher_head, teacher_rows, self.temperature)
             logits = student_head(rows) / self.temperature
             seen = Distributions(logits, teacher_logits, advantage, correct, ids, step)
             loss = self.arm.divergence(seen, options)  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NAMES = r"(?:\w+:)?(?:think|thinking|thoughts?|reasoning|reason|reflection|analysis|scratchpad|inner_monologue)"
@@ -108,21 +108,23 @@ def opening_before(prompt: Any, of_template: str) -> str:
     return opening_of(prompt) if isinstance(prompt, str) else of_template
 
 
-def template_opening(processing: Any) -> str:
+def template_opening(processing: Any, variables: Mapping[str, Any] | None = None) -> str:
     """Return the reasoning tag that a chat template opens for every completion, '' where it opens none.
 
     Args:
         processing: A tokenizer or processor; one without a chat template opens nothing.
+        variables: Of the chat template.
     """
     if not getattr(processing, "chat_template", None):
         return ""
+    more = dict(variables or {})
     question: Sequence[dict[str, Any]] = [{"role": "user", "content": "?"}]
     try:
-        rendered = processing.apply_chat_template(question, add_generation_prompt=True, tokenize=False)
+        rendered = processing.apply_chat_template(question, add_generation_prompt=True, tokenize=False, **more)
     except Exception:  # a template that wants parts in place of text, or more turns
         try:
             parts = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
-            rendered = processing.apply_chat_template(parts, add_generation_prompt=True, tokenize=False)
+            rendered = processing.apply_chat_template(parts, add_generation_prompt=True, tokenize=False, **more)
         except Exception:  # what is wrong with a template is told where a prompt is rendered
             return ""
     return opening_of(rendered) if isinstance(rendered, str) else ""

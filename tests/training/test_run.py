@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rlsd_cli.arms import ARMS as REGISTRY
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs.checkpoints import is_complete, newest_intact
 from rlsd_cli.runs.directory import RunDir
@@ -123,9 +124,12 @@ def test_another_probing_interval_trains_the_same(tiny_config, tmp_path):
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("method", ARMS)
-def test_a_stopped_run_resumes_to_the_same_result(tiny_config, tmp_path, method):
-    config = tiny_config(method, LAYER, ARMS[method])
+@pytest.mark.parametrize(
+    "method", [*ARMS, *(pytest.param(name, marks=pytest.mark.slow) for name in REGISTRY if name not in ARMS)]
+)
+def test_a_stopped_run_resumes_to_the_same_result(tiny_config, tiny_model, tmp_path, method):
+    external = {"teacher": {"model": str(tiny_model)}} if method == "opd" else {}
+    config = tiny_config(method, LAYER, ARMS.get(method, external))
     whole = train(config, tmp_path / "whole")
     with pytest.raises(Stopped):
         train(config, tmp_path / "stopped", on_step=stop_at(4))  # after the checkpoint of step 2 and two more steps

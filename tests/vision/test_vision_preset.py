@@ -35,6 +35,21 @@ def test_all_arms_have_the_papers_budget_and_data(method):
     )
 
 
+def test_the_official_preset_differs_from_the_papers_text_where_the_script_does():
+    for method in ("grpo", "rlsd"):
+        own, text = (
+            configure.build([configure.preset_layer(name, method), PATH])
+            for name in ("qwen3-vl-8b-official", "qwen3-vl-8b")
+        )
+        assert own.task.data.model_copy(update={"prompts": "plain", "reward": "composite"}) == text.task.data
+        assert (own.task.data.prompts, own.task.data.reward) == ("official", "official")
+        assert own.train.model_copy(update={"aggregation": "sequence"}) == text.train
+        assert (own.model, own.log) == (text.model, text.log)
+    assert (own.objective["mix_decay_steps"], own.teacher.sync_every, own.teacher.reference) == (60, 20, "answer")
+    assert own.teacher.template.index("{question}") < own.teacher.template.index("{reference}")
+    assert own.teacher.template.rstrip().endswith("{instruction}")
+
+
 def test_without_a_data_set_the_preset_says_what_to_give():
     result = CliRunner().invoke(app, ["train", "--preset", "qwen3-vl-8b", "--method", "rlsd"])
     assert "task.data.path" in str(result.exception)

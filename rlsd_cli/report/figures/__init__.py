@@ -11,6 +11,7 @@ from rlsd_cli.report.figures.architecture import fig4
 from rlsd_cli.report.figures.bars import fig1b
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.figures.credit import fig6
+from rlsd_cli.report.figures.efficiency import efficiency
 from rlsd_cli.report.figures.exposure import exposure
 from rlsd_cli.report.figures.paper import fig1a, fig3a, fig3b, fig3c, fig5a, fig5b, fig5c
 from rlsd_cli.report.figures.planted import planted
@@ -20,6 +21,7 @@ from rlsd_cli.report.figures.training import SINGLES, overview
 FIGURES: dict[str, Callable[[Comparison], Picture]] = {
     "overview": overview,
     **SINGLES,
+    "efficiency": efficiency,
     "fig1a": fig1a,
     "fig1b": fig1b,
     "fig3a": fig3a,

@@ -8,6 +8,7 @@ from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.table import Table
 from rlsd_cli.report.tables.accuracy import differences, table2
 from rlsd_cli.report.tables.beside import beside
+from rlsd_cli.report.tables.costs import costs
 from rlsd_cli.report.tables.exposure import exposure_bits
 from rlsd_cli.report.tables.paradigms import table1
 from rlsd_cli.report.tables.planted import planted_rates
@@ -21,6 +22,7 @@ TABLES: dict[str, Callable[[Comparison], Table]] = {
     "table2": table2,
     "differences": differences,
     "table3": table3,
+    "costs": costs,
     "planted_rates": planted_rates,
     "exposure_bits": exposure_bits,
     "power": power,

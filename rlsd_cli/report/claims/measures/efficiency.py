@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,53 @@ def spent_to_reach(comparison: Comparison, claim: Claim) -> Measured:
     """
     first, second = (chosen(comparison, selector) for selector in claim.arms)
     unit, change = str(claim.options["unit"]), float(claim.options["change"])
+    share = float(claim.options.get("share", 1.0))
+    found = ratio_to_reach(first, second, unit, change, share, claim.margin.value)
+    parts = [Part("log ratio", found.log_ratio, math.log(claim.margin.value))]
+    told = ""
+    if found.never:
+        parts.append(Part("seeds that never get there", UNKNOWN, math.log(claim.margin.value)))
+        told = f"; {found.never} of {len(found.seeds)} seeds of {first.label} never get there, so the ratio is higher"
+    ratio = found.log_ratio.interval().mapped(math.exp).shown(digits=2)
+    return Measured(
+        parts,
+        f"{first.label} spends {found.ours:.3g} {unit}, {second.label} {found.theirs:.3g} until a reward of "
+        f"{found.level:.3f}; ratio {ratio}{told} {seeds_of(found.seeds)}",
+    )
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What two arms spend until a reward, means over seeds, and the logarithm of their ratio.
+
+    ``never`` counts the seeds of the first that don't get there, which have all that they spent in its place.
+    """
+
+    seeds: tuple[int, ...]
+    level: float
+    ours: float
+    theirs: float
+    log_ratio: Estimate
+    never: int
+
+
+def ratio_to_reach(
+    first: Variant, second: Variant, unit: str, change: float, share: float = 1.0, margin: float = 0.0
+) -> Reached:
+    """Return what ``first`` spends until it is where ``second`` ends, and what that one spends itself.
+
+    Args:
+        first: An arm.
+        second: The arm whose end is the level.
+        unit: See `rlsd_cli.report.cost.spent`.
+        change: How far below the end still counts.
+        share: Of what the second arm gains, for the first one's level.
+        margin: The ratio that is to be told apart.
+
+    Raises:
+        Missing: Something is not logged, or the two share no seed.
+        NotTestable: The second arm gains nothing, or the first is there too soon for the ratio to be told apart.
+    """
     ours, theirs = _course(first, unit), _course(second, unit)
     end = fifths(second, "reward")[1][:, -1]
     gain = over_seeds(end - theirs[1][:, 0, 0])
@@ -73,12 +121,12 @@ def spent_to_reach(comparison: Comparison, claim: Claim) -> Measured:
         )
     seeds, left, right = matched(ours, theirs)
     last = end[[theirs[0].index(seed) for seed in seeds]]
-    share, start = float(claim.options.get("share", 1.0)), right[:, 0, 0]
+    start = right[:, 0, 0]
     levels = start + share * (last - start) - change
     mine, reached, width = first_reached(left[:, 0], left[:, 1], levels)
     whole = levels if share == 1 else last - change
     yours, _, their_width = first_reached(right[:, 0], right[:, 1], whole)
-    if ((mine == left[:, 1, 0]) & (claim.margin.value * yours < mine)).any():
+    if ((mine == left[:, 1, 0]) & (margin * yours < mine)).any():
         raise NotTestable(
             f"{second.label} is there after {yours.mean():.3g} {unit} and {first.label} within its first "
             f"{left[:, 1, 0].mean():.3g}, the shortest part of a training that is told apart"
@@ -86,19 +134,8 @@ def spent_to_reach(comparison: Comparison, claim: Claim) -> Measured:
     # Either is known to the part in which it gets there.
     grid = math.sqrt(float(np.mean((width / mine) ** 2 + (their_width / yours) ** 2)))
     logs = over_seeds(np.log(mine / yours), grid=grid)
-    parts = [Part("log ratio", logs, math.log(claim.margin.value))]
-    told = ""
-    if not reached.all():
-        parts.append(Part("seeds that never get there", UNKNOWN, math.log(claim.margin.value)))
-        told = (
-            f"; {int((~reached).sum())} of {len(seeds)} seeds of {first.label} never get there, so the ratio is higher"
-        )
-    ratio = logs.interval().mapped(math.exp).shown(digits=2)
-    return Measured(
-        parts,
-        f"{first.label} spends {mine.mean():.3g} {unit}, {second.label} {yours.mean():.3g} until a reward of "
-        f"{levels.mean():.3f}; ratio {ratio}{told} {seeds_of(seeds)}",
-    )
+    never = int((~reached).sum())
+    return Reached(seeds, float(levels.mean()), float(mine.mean()), float(yours.mean()), logs, never)
 
 
 @measure
