@@ -49,7 +49,7 @@ class Options(Objective):
             raise ValueError("unclipped=true goes with evidence=vine only: set both, or leave it out")
         if self.unclipped and (self.negative_only or self.renormalise or self.thought_only):
             raise ValueError(
-                "unclipped=true has no weights for negative_only, renormalise or thought_only to change: leave these out"
+                "unclipped=true has no weights for negative_only, renormalise or thought_only: leave these out"
             )
         return self
 

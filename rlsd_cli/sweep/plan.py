@@ -120,7 +120,7 @@ def assignments(tree: dict[str, Any], prefix: str = "") -> list[str]:
     """Flatten a mapping into ``key.sub=value`` texts that `rlsd train --set` reads back."""
     texts = []
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             texts += assignments(value, f"{prefix}{key}.")
         else:
             text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"))
