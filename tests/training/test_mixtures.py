@@ -12,10 +12,11 @@ TWO = {"teacher": {"references": [{"kind": "answer", "weight": 3.0}, {"kind": "s
 
 
 def test_one_text_of_any_weight_is_the_plain_teacher_to_the_bit(tiny_trainer):
+    short = {"train": {"steps": 1}}
     for method in ("rlsd", "opsd"):
-        plain = history(tiny_trainer(method, {"teacher": {"reference": "answer"}}, folder=f"{method}-a"))
+        plain = history(tiny_trainer(method, short, {"teacher": {"reference": "answer"}}, folder=f"{method}-a"))
         one = {"teacher": {"references": [{"kind": "answer", "weight": 0.2}]}}
-        assert history(tiny_trainer(method, one, folder=f"{method}-b")) == plain
+        assert history(tiny_trainer(method, short, one, folder=f"{method}-b")) == plain
 
 
 def both_teachers(trainer, batch, of):

@@ -13,12 +13,12 @@ PENALTY = {"rollout": {"presence_penalty": 2.0}, "train": {"temperature": 0.7, "
 
 
 def test_a_presence_penalty_draws_the_same_by_either_loop(tiny_trainer, monkeypatch):
-    own = tiny_trainer("grpo", PENALTY, folder="a")
+    own, other = (tiny_trainer("grpo", PENALTY, folder=folder) for folder in "ab")
     torch.manual_seed(3)
     _, first = one_batch(own)
     monkeypatch.setattr(fast_rollouts, "decodable", lambda model: False)  # so that TRL's `generate` does it
     torch.manual_seed(3)
-    _, second = one_batch(tiny_trainer("grpo", PENALTY, folder="b"))
+    _, second = one_batch(other)
     assert torch.equal(first["completion_ids"], second["completion_ids"])
     assert "generate" not in vars(own.model), "the model's own method is back"
 
