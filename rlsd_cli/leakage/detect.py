@@ -20,7 +20,7 @@ from rlsd_cli.leakage.rules import Excuse, Near, Pack, Rule, RuleSet, load_rules
 SENTENCE = 160  # longest stretch of a sentence that is searched for a negation, a hedge or an ordinary use
 NEARBY = 240  # how far back an ordinary thing may have been introduced
 FRAME = 60  # characters before a match that are searched for what has to stand before it
-MARKERS = 2  # frequent words of a language that a text needs for its rules to be tried
+MARKERS = 2  # frequent words of a language from which on its rules are tried, whatever else the text has
 DISMISSALS = ("prompt", "negation", "speculation", "ordinary")
 _WESTERN_STOPS = (". ", "! ", "? ", "; ", ": ", PARAGRAPH)
 _HAN_STOPS = (PARAGRAPH, "。", "!", "?", ";")
@@ -85,7 +85,7 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
     text = clean.text
     spans: list[tuple[int, int, int, int, int, int]] = []
     places = Places(text, _stems(ruleset))
-    spoken = [speaks(places, pack) for pack in ruleset.packs]
+    spoken = [speaks(places, pack, ruleset.packs[0]) for pack in ruleset.packs]
     for number, rank, index in places.groups:
         pack = ruleset.packs[number]
         if spoken[number]:
@@ -115,13 +115,17 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
     return findings
 
 
-def speaks(places: Places, pack: Pack) -> bool:
-    """Tell whether a text may be in the language of a pack: it has a few of its most frequent words."""
-    if not pack.markers:
+def speaks(places: Places, pack: Pack, english: Pack) -> bool:
+    """Tell whether a text may be in the language of a pack: a few of its frequent words, or more than English ones.
+
+    English rules are tried everywhere; a short text in another language may have one such word only.
+    """
+    if pack is english or not pack.markers:
         return True
     if pack.joined:
-        return not places.text.isascii() and sum(marker in places.text for marker in pack.markers) >= MARKERS
-    return sum(marker in places.words for marker in pack.markers) >= MARKERS
+        return not places.text.isascii() and any(marker in places.text for marker in pack.markers)
+    own = len(places.words & pack.marker_set)
+    return own >= MARKERS or own > len(places.words & english.marker_set)
 
 
 def _stems(ruleset: RuleSet) -> Stems:

@@ -91,8 +91,8 @@ class Rule:
 class Pack:
     """The rules of one language, with the negations and hedges that hold for each of them.
 
-    ``markers`` are frequent words, two of which a text needs for the pack to be
-    tried; ``joined``: the language writes without spaces.
+    ``markers`` are frequent words, by which it is told whether the pack is tried
+    on a text (`detect.speaks`); ``joined``: the language writes without spaces.
     """
 
     language: str
@@ -105,6 +105,11 @@ class Pack:
     generic: re.Pattern[str] | None
     markers: tuple[str, ...]
     joined: bool
+
+    @cached_property
+    def marker_set(self) -> frozenset[str]:
+        """The markers as a set."""
+        return frozenset(self.markers)
 
 
 @dataclass(frozen=True)
