@@ -42,6 +42,8 @@ _STATES = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals?|it's|that's|gets?|got|received|receives|has|have|gives|comes? to|makes?|costs?"
     r"|needs?|totals?|show|find|obtain|amounts to|turns out)\b|=)(?:[ ]{1,24}[\w$'-]{1,14}){0,3}[ ]{0,24}$"
 )
+# What a sign of equality gives is computed there and then if numbers stand before it (a `*` is a space by then).
+_COMPUTED = re.compile(r"\d[^.!?;:\x1e]{0,24}=[ ]{0,24}$")
 _OPENS = re.compile(r"(?:^|[.!?:\x1e>])(?:[ ]{0,24}(?:so|well|okay|ok|ah|clearly|obviously)\b,?)?[ ]{0,24}$")
 _VERB_AFTER = re.compile(
     r"[ ]{1,24}(?:[\w$%]{1,14}[ ]{1,24}){0,2}(?:is|are|it|was|were|must|will|would|in total|altogether)\b|[ ]{0,24}[.!]"
@@ -130,7 +132,7 @@ def answer_first(completion: str, answer: str, prompt: str = "") -> tuple[int, i
         return None
     lead, rest = text[: match.start()], text[match.end() :]
     asserted = _ASSERTION.search(lead)
-    if asserted or _STEP.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead):
+    if asserted or _STEP.search(lead) or _COMPUTED.search(lead) or _HEDGE.search(lead) or not lead_is_short(lead):
         return None
     stated = _STATES.search(lead) or (_OPENS.search(lead) and _VERB_AFTER.match(rest))
     return match.span() if stated and _STEP.search(rest) else None

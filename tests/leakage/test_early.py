@@ -3,7 +3,8 @@
 import pytest
 
 from rlsd_cli.leakage.detect import EARLY_RULE, find_mentions, leaks
-from rlsd_cli.leakage.early import early_answer, hidden, plain
+from rlsd_cli.leakage.early import answer_first, early_answer, hidden, plain
+from rlsd_cli.tasks.arithmetic import ArithmeticTask
 
 
 def marked(completion: str, answer: str, prompt: str = "") -> str | None:
@@ -76,3 +77,12 @@ def test_an_early_answer_is_its_own_rule_and_no_mention():
 def test_plain_answers_agree_however_they_are_written():
     assert plain(r"\dfrac{3}{4}") == plain(r"$\frac{3}{4}$") == plain(r"\tfrac34".replace("34", "{3}{4}"))
     assert plain(r"\text{No}") == plain("No.") == "no"
+
+
+def test_a_first_step_that_happens_to_give_the_answer_is_no_early_answer():
+    task = ArithmeticTask()
+    for index in range(2000):
+        example = task.train_example(5, index)
+        assert answer_first(example.solution, example.answer, str(example.prompt)) is None
+    assert answer_first("So x = 8, obviously. Check: 2 * 8 = 16.", "8", "Solve 2x = 16.")
+    assert answer_first("2 * 4 = 8, so the result is 8. Check: 8 - 4 = 4.", "8", "Double 4.") is None
