@@ -118,14 +118,15 @@ def examine(completion: str, prompt: str = "", rules: RuleSet | None = None) -> 
 def speaks(places: Places, pack: Pack, english: Pack) -> bool:
     """Tell whether a text may be in the language of a pack: a few of its frequent words, or more than English ones.
 
-    English rules are tried everywhere; a short text in another language may have one such word only.
+    English rules are tried everywhere; a short text in another language may have one such word, or none.
     """
     if pack is english or not pack.markers:
         return True
     if pack.joined:
         return not places.text.isascii() and any(marker in places.text for marker in pack.markers)
     own = len(places.words & pack.marker_set)
-    return own >= MARKERS or own > len(places.words & english.marker_set)
+    theirs = len(places.words & english.marker_set)
+    return own >= MARKERS or own > theirs or not (own or theirs)
 
 
 def _stems(ruleset: RuleSet) -> Stems:
