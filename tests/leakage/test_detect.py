@@ -212,15 +212,15 @@ def test_a_pattern_expands_words_and_spaces():
 )
 def test_a_megabyte_of_hostile_text_takes_seconds_at_most(text):
     assert len(text) > 900_000
-    start = time.perf_counter()
+    start = time.process_time()
     find_mentions(text, "question", "7")
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_many_hits_under_a_long_prompt_take_seconds_at_most():
-    start = time.perf_counter()
+    start = time.process_time()
     hits = find_mentions("the reference solution says 7. " * 30_000, "what is it? " * 80_000, "7")
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     assert len(hits) == 30_000
 
 
