@@ -69,9 +69,13 @@ def test_the_independent_set_is_large_balanced_and_in_five_languages():
     assert all(p["prompt"] and p["id"] and p["kind"] and p["style"] for p in every)
 
 
+SETS = ("independent", "second", "third", "fourth", "fifth", "sixth", "seventh")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_artefacts_that_are_named_are_found_in_each_language(language):
-    score = score_rules(named("independent.jsonl", language))[0]
+    score = score_rules([p for name in SETS for p in named(f"{name}.jsonl", language)])[0]
+    assert score.leaks >= 50
     assert score.recall.mean >= (0.85 if language == "en" else 0.7)
     assert score.precision.mean >= 0.9
 
