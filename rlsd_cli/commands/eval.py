@@ -108,7 +108,7 @@ def measure_planted(run_dir: Path, n: int) -> None:
     """Write credit/planted.json of a run and say the rates."""
     from rich.console import Console
 
-    from rlsd_cli.evaluation.blame import blame_file, placements
+    from rlsd_cli.evaluation.blame import ERRORS, blame_file, placements
     from rlsd_cli.runs.directory import RunDir
 
     run = RunDir.open(run_dir)
@@ -118,8 +118,11 @@ def measure_planted(run_dir: Path, n: int) -> None:
 
         quiet_libraries(1)
         measure_run(run, n)
-    for reference, placement in placements(run).items():
-        typer.echo(placement.sentence(reference))
+    for errors in ERRORS:
+        for reference, placement in placements(run, errors).items():
+            typer.echo(placement.sentence(reference, errors))
+    if not placements(run, "own"):
+        typer.echo("Own wrong rollouts: not measured, the model made none that ends within its budget.")
     typer.echo(blame_file(run))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,16 @@ from rlsd_cli.errors import UserError
 from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.statistics import Interval, crossed_interval, p_text, wilson_interval
 
-WORDS = {"answer": "the answer", "solution": "the solution", "other_route": "a solution by another route"}
+Errors = Literal["planted", "own"]
+ERRORS: tuple[Errors, ...] = ("planted", "own")
+WORDS = {
+    "answer": "the answer",
+    "solution": "the solution",
+    "other_route": "a solution by another route",
+    "wrong_answer": "a wrong answer",
+    "other_question": "another question's solution",
+    "surprisal": "nothing (the student's own surprise)",
+}
 
 
 class Blame(NamedTuple):
@@ -101,10 +110,11 @@ class Placement:
         hits, n = int(self.near / self.seeds), self.n // self.seeds
         return float(binomtest(hits, n, self.chance, alternative="greater").pvalue)
 
-    def sentence(self, reference: str) -> str:
+    def sentence(self, reference: str, errors: Errors = "planted") -> str:
         """Say the rate against chance."""
+        step = "planted wrong step" if errors == "planted" else "first wrong step of a rollout of its own"
         return (
-            f"With {WORDS[reference]} as reference, the heaviest blame lies at or just after the planted wrong step in "
+            f"With {WORDS[reference]} as reference, the heaviest blame lies at or just after the {step} in "
             f"{self.near} of {self.n} trajectories: {self.interval.shown(percent=True, digits=1)} %, by chance "
             f"{self.chance:.1%} ({p_text(self.p)}); in the step itself in {self.same_step / self.n:.1%}, by chance "
             f"{self.chance_same_step:.1%}."
@@ -116,8 +126,8 @@ def blame_file(run_dir: RunDir) -> Path:
     return run_dir.credit_dir / "planted.json"
 
 
-def placements(run_dir: RunDir) -> dict[str, Placement]:
-    """Return what was measured on a run by kind of reference; {} where nothing was.
+def placements(run_dir: RunDir, errors: Errors = "planted") -> dict[str, Placement]:
+    """Return what was measured on a run by kind of reference and by placebo; {} where nothing was.
 
     Raises:
         UserError: The file is damaged.
@@ -126,7 +136,8 @@ def placements(run_dir: RunDir) -> dict[str, Placement]:
     if not path.is_file():
         return {}
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))["references"]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        stored = (content if errors == "planted" else content.get("own", {"references": {}}))["references"]
         found = {}
         for name, each in stored.items():
             if name in WORDS:

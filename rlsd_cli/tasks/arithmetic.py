@@ -219,6 +219,23 @@ class ArithmeticTask:
                 extracted = following
         return Verdict(correct=extracted == answer, extracted=extracted)
 
+    def first_error(self, completion: str, example: Example) -> int | None:
+        """Return the first step of a completion that is wrong, from 0; steps end at `step_separator`.
+
+        A step is right if it gives the result that the question's own step has, whatever words stand before it. A
+        completion with all steps right and another answer is wrong in its last part, the answer. None of a right one.
+        """
+        rng = random.Random(0)  # words do not matter here
+        right = derive(example.meta["values"], example.meta["symbols"], self.wording, rng)
+        parts = completion.split(f" {self.step_separator} ")
+        for place, part in enumerate(parts):
+            _, equals, result = part.rpartition("= ")
+            if place >= len(right):
+                return None if self.verify(completion, example.answer).correct else place
+            if not equals or result.split()[:1] != [str(right[place].result)]:
+                return place
+        return None if self.verify(completion, example.answer).correct else len(parts) - 1
+
     def reward(self, completion: str, verdict: Verdict) -> float:
         """Return 1 for a right answer and 0 for a wrong one."""
         return float(verdict.correct)

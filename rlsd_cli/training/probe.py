@@ -35,12 +35,16 @@ ROWS_PER_PASS = 32
 
 @dataclass(frozen=True)
 class TokenScores:
-    """What both passes say of each completion token; every tensor is (B, T), in nats, 0 on padding."""
+    """What both passes say of each completion token; every tensor is (B, T), in nats, 0 on padding.
+
+    ``student`` is the closed-book log-probability of the sampled token.
+    """
 
     delta: Tensor
     entropy: Tensor
     kl_forward: Tensor
     kl_reverse: Tensor
+    student: Tensor
 
 
 @contextmanager
@@ -105,10 +109,11 @@ def _score_rows(
         part = slice(start, start + chunk)
         log_s = torch.log_softmax(head(student[part]) / temperature, dim=-1)
         log_t = torch.log_softmax(head(teacher[part]) / temperature, dim=-1)
-        gain = (log_t.gather(1, sampled[part]) - log_s.gather(1, sampled[part])).squeeze(1)
+        own = log_s.gather(1, sampled[part])
+        gain = (log_t.gather(1, sampled[part]) - own).squeeze(1)
         entropy = -kl_entries(log_s, torch.zeros_like(log_s)).sum(dim=1)
         forward, reverse = kl_entries(log_t, log_s).sum(dim=1), kl_entries(log_s, log_t).sum(dim=1)
-        columns.append(torch.stack([gain, entropy, forward, reverse]))
+        columns.append(torch.stack([gain, entropy, forward, reverse, own.squeeze(1)]))
     values = torch.cat(columns, dim=1)
     grid = torch.zeros(mask.shape, dtype=values.dtype, device=values.device)
     return TokenScores(*(grid.masked_scatter(mask.bool(), row) for row in values))

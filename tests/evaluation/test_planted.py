@@ -18,7 +18,17 @@ from rlsd_cli.cli import app
 from rlsd_cli.config.run import ModelConfig
 from rlsd_cli.errors import UserError
 from rlsd_cli.evaluation.blame import Blame, Placement, blame_file, placements
-from rlsd_cli.evaluation.planted import heaviest, measure, plant, steps_of, table
+from rlsd_cli.evaluation.planted import (
+    Planted,
+    blame_of,
+    heaviest,
+    own_errors,
+    plant,
+    plant_errors,
+    shown_texts,
+    table,
+    tables,
+)
 from rlsd_cli.models.load import load_model, load_tokenizer, resolve
 from rlsd_cli.objectives import rlsd_advantage
 from rlsd_cli.report.claims import paper_claims
@@ -60,10 +70,6 @@ def test_the_heaviest_blame_is_the_most_negative_advantage_and_delta_breaks_the_
     assert heaviest(advantage, delta, mask).tolist() == [2, 1]
 
 
-def test_a_separator_belongs_to_the_step_that_it_ends():
-    assert steps_of(torch.tensor([[1, 2, 9, 3, 9, 4]]), separator=9).tolist() == [[0, 0, 0, 1, 1, 2]]
-
-
 def test_the_rate_by_hand():
     # Three operations: hits are the planted step or the next, so (0,0), (1,2) and (2,3); the miss is (0,3).
     found = [Blame(0, 0, 0.5, 0.25, True), Blame(1, 2, 0.5, 0.25, False), Blame(2, 3, 0.25, 0.25, False)]
@@ -86,7 +92,7 @@ def base():
 
 
 def placed(base, reference):
-    found, clipped = measure(*base, n=N, reference=reference)
+    found, clipped = blame_of(*base, plant_errors(base[2], N), reference)
     stored = table(found, operations=4)
     # 14 of 31 tokens lie in the window, 10 of 31 where the last step is wrong.
     assert 10 / 31 < stored["chance"] < 14 / 31
@@ -107,11 +113,84 @@ def test_with_an_answer_the_heaviest_blame_lies_where_the_text_turns_away_from_i
 
 def test_a_teacher_that_sees_no_more_than_the_student_blames_by_chance(base, monkeypatch):
     monkeypatch.setattr(ArithmeticTask, "teacher_prompt", lambda self, prompt, reference: prompt)
-    found, clipped = measure(*base, n=N, reference="solution")
+    found, clipped = blame_of(*base, plant_errors(base[2], N), "solution")
     assert clipped == 0
     hits = sum(each.blamed in (each.planted, each.planted + 1) for each in found)
     # What is left of Δ is rounding of the padding: no better than the window's share of tokens.
     assert hits / N < table(found, 4)["chance"] + 0.1
+
+
+def test_a_wrong_answer_speaks_for_no_step(base):
+    planted = plant_errors(base[2], 40)
+    for each, text in zip(planted, shown_texts(base[2], planted, "wrong_answer"), strict=True):
+        assert text not in (each.example.answer, each.completion.rpartition(" ")[2])
+
+
+def test_surprise_finds_planted_errors_without_a_teacher_and_a_placebo_shows_what_is_not_content(base):
+    """A planted step is improbable to the student itself: what a teacher finds must be more than that."""
+    found = tables(*base, plant_errors(base[2], N), least=4)
+    rates = {name: sum(each["near"]) / N for name, each in found.items()}
+    assert rates["surprisal"] > found["surprisal"]["chance"] + 0.2, rates
+    assert rates["solution"] > rates["other_question"], rates
+    assert "clipped_share" not in found["surprisal"]
+
+
+def test_own_errors_are_wrong_rollouts_with_their_first_wrong_step(base):
+    model, tokenizer, task = base
+    found = own_errors(model, tokenizer, task, 30, task.max_completion_tokens)
+    assert len({each.example.id for each in found}) == len(found) == 30
+    for each in found:
+        assert not task.verify(each.completion, each.example.answer).correct
+        right = [step.split()[-1] for step in each.example.solution.split(" ; ")]
+        own = [step.split()[-1] for step in each.completion.split(" ; ")]
+        assert own[: each.step] == right[: each.step]
+    assert len({each.step for each in found}) > 1
+
+
+def test_a_model_that_errs_nowhere_has_no_own_errors(base, monkeypatch):
+    model, tokenizer, task = base
+    monkeypatch.setattr("rlsd_cli.evaluation.planted.TRIES", 1)
+    monkeypatch.setattr(ArithmeticTask, "first_error", lambda self, completion, example: None)
+    assert own_errors(model, tokenizer, task, 5, task.max_completion_tokens) == []
+
+
+@pytest.mark.parametrize(
+    ("completion", "step"),
+    [
+        ("so 7 + 9 = 5 ; now 5 * 3 = 4 ; answer 4", None),
+        ("so 7 + 9 = 6 ; now 6 * 3 = 7 ; answer 7", 0),
+        ("so 7 + 9 = 5 ; the reference says now 5 * 3 = 8 ; answer 8", 1),
+        ("so 7 + 9 = 5 ; now 5 * 3 = 4 ; answer 9", 2),
+        ("so 7 + 9 = 5 ; answer 4", 1),
+        ("so 7 + 9 = 5 ; now 5 * 3 = 4 ; then 4 + 1 = 5 ; answer 5", 2),
+        ("answer", 0),
+        ("", 0),
+    ],
+)
+def test_the_first_wrong_step_by_hand(completion, step):
+    example = replace(
+        ArithmeticTask(2).train_example(0, 0), answer="4", meta={"values": [7, 9, 3], "symbols": ["+", "*"]}
+    )
+    assert ArithmeticTask(2).first_error(completion, example) == step
+
+
+class OwnSteps:
+    """A task of a user's own: text, steps that end at ``;``, no derivations to plant errors in."""
+
+    name, step_separator = "own", ";"
+
+    def teacher_prompt(self, prompt, reference):
+        return f"reference {reference} {prompt}"
+
+    def verify(self, completion, answer, example_id=""):
+        return ArithmeticTask(2).verify(completion, answer)
+
+
+def test_a_task_of_ones_own_has_its_errors_blamed_with_the_references_that_it_has(base):
+    model, tokenizer, task = base
+    examples = [replace(task.train_example(0, index), solution="", other_route="") for index in range(4)]
+    own = [Planted(each, 0, "so 1 + 1 = 3 ; answer 3") for each in examples]
+    assert set(tables(model, tokenizer, OwnSteps(), own)) == {"answer", "wrong_answer", "surprisal"}
 
 
 def planted_run(path, seed, hits, n=100):
@@ -156,7 +235,9 @@ def test_the_command_measures_and_plot_draws(tmp_path):
     shutil.copytree(resolve("micro-base"), run / "model")
     result = CliRunner().invoke(app, ["eval", str(run), "--planted", "40"])
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("of 40 trajectories") == 3
+    # Three references and three placebos, on planted errors and on the model's own.
+    assert result.stdout.count("of 40 trajectories") == 12
+    assert result.stdout.count("first wrong step of a rollout of its own") == 6
     stored = json.loads((run / "credit" / "planted.json").read_text())["references"]["answer"]
     assert np.array(stored["counts"]).sum() == len(stored["near"]) == len(stored["near_by_chance"]) == 40
     assert sum(stored["near"]) == placements(RunDir(run))["answer"].near

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rlsd_cli.evaluation.blame import WORDS, Placement
+from rlsd_cli.evaluation.blame import ERRORS, WORDS, Errors, Placement
 from rlsd_cli.report.comparison import Comparison, Variant
 from rlsd_cli.report.credit.blame import measured, pooled, variants_measured
 from rlsd_cli.report.credit.colours import hex_colour, ink
 from rlsd_cli.report.figures.base import Picture
+from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import COLUMN, inches, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PLACEBOS = ("other_question", "surprisal")
 SHOWN = ("answer", "solution")  # the paper's reference, and the one that says most
 
 
@@ -50,8 +52,10 @@ def _panel(axes: Axes, placement: Placement, name: str) -> None:
         spine.set_visible(False)
 
 
-def draw_placements(found: dict[str, Placement], label: str, seeds: int) -> Picture:
-    """Return the picture of measurements by kind of reference."""
+def draw_placements(
+    found: dict[str, Placement], label: str, seeds: int, own: dict[str, Placement] | None = None
+) -> Picture:
+    """Return the picture of measurements by kind of reference; those on own errors are told in the caption."""
     import matplotlib.pyplot as plt
 
     shown = [name for name in SHOWN if name in found]
@@ -59,11 +63,12 @@ def draw_placements(found: dict[str, Placement], label: str, seeds: int) -> Pict
     for axes, name in zip(panels[0], shown, strict=True):
         _panel(axes, found[name], name)
     panels[0][0].set_ylabel("Planted wrong step")
-    sentences = " ".join(found[name].sentence(name) for name in shown)
+    told = [found[name].sentence(name) for name in (*shown, *PLACEBOS) if name in found]
+    told += [each.sentence(name, "own") for name, each in (own or {}).items() if name in (*SHOWN, *PLACEBOS)]
     caption = (
         f"RLSD's blame in derivations with one planted wrong step ({label}, {seeds} seed{'s' if seeds > 1 else ''} "
         "pooled): percent of the trajectories of a row whose most negative Â lies in the step of the column; framed: "
-        f"at or just after the wrong step. {sentences}"
+        f"at or just after the wrong step. {' '.join(told)}"
     )
     return Picture(figure, caption, [f"no measurement with {WORDS[name]}" for name in SHOWN if name not in found])
 
@@ -82,6 +87,13 @@ def planted(comparison: Comparison) -> Picture:
         Missing: No run was measured.
     """
     variant = _chosen(comparison)
-    found = measured(variant)
-    kinds = [name for name in WORDS if any(name in each for each in found.values())]
-    return draw_placements({name: pooled(variant, name) for name in kinds}, variant.label, len(found))
+    found, own = (_pooled(variant, errors) for errors in ERRORS)
+    if not any(name in found for name in SHOWN):
+        raise Missing(f"{variant.label} was measured on errors of its own only (planted_rates has them)")
+    return draw_placements(found, variant.label, len(measured(variant)), own)
+
+
+def _pooled(variant: Variant, errors: Errors) -> dict[str, Placement]:
+    by_seed = measured(variant, errors)
+    kinds = [name for name in WORDS if any(name in each for each in by_seed.values())]
+    return {name: pooled(variant, name, errors) for name in kinds}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rlsd_cli.evaluation.blame import WORDS
+from rlsd_cli.evaluation.blame import ERRORS, WORDS
 from rlsd_cli.report.comparison import Comparison
 from rlsd_cli.report.credit.blame import measured, pooled, variants_measured
 from rlsd_cli.report.style import in_order, styles
@@ -10,6 +10,7 @@ from rlsd_cli.report.table import Cell, Table
 from rlsd_cli.statistics import p_text
 
 COLUMNS = (
+    "Errors",
     "Teacher sees",
     "Trajectories",
     "At or just after",
@@ -29,17 +30,18 @@ def planted_rates(comparison: Comparison) -> Table:
     variants = in_order(variants_measured(comparison))
     names = styles(variants)
     rows = []
-    for variant in variants:
-        by_seed = measured(variant)
+    for variant, errors in ((variant, errors) for variant in variants for errors in ERRORS):
+        by_seed = measured(variant, errors)
         for reference, words in WORDS.items():
             each = [found[reference] for found in by_seed.values() if reference in found]
             if not each:
                 continue
-            total = pooled(variant, reference)
+            total = pooled(variant, reference, errors)
             rows.append(
                 (
                     f"{names[variant.label].name} (n={len(each)})",
                     [
+                        Cell(text=errors),
                         Cell(text=words),
                         Cell(text=str(total.n)),
                         Cell.of(total.interval, most=1.0),
@@ -57,6 +59,8 @@ def planted_rates(comparison: Comparison) -> Table:
         "chosen at random (one-sided p with the derivation as the unit: binomial for one seed, else t), and in the "
         "wrong step alone. Last column: the most blamed "
         "token is the first of its step and no number; there the open-book base would often cite its reference "
-        "instead. Base: the untrained model."
+        "instead. Errors: planted, or the first wrong step of wrong rollouts of the model's own, one per question. "
+        "Placebos: a wrong answer, another question's solution, and no teacher (the token least probable to the "
+        "student). Base: the untrained model."
     )
     return Table("planted_rates", caption, COLUMNS, rows)
