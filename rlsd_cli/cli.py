@@ -11,7 +11,20 @@ import typer
 from typer.core import TyperGroup
 
 from rlsd_cli import __version__
-from rlsd_cli.commands import arms, import_logs, leakage_audit, plan, plot, push, report, sweep, testbed, theory, train
+from rlsd_cli.commands import (
+    arms,
+    import_logs,
+    leakage_audit,
+    plan,
+    plot,
+    probe,
+    push,
+    report,
+    sweep,
+    testbed,
+    theory,
+    train,
+)
 from rlsd_cli.commands import eval as evaluation
 from rlsd_cli.errors import UserError
 from rlsd_cli.runs import crash
@@ -63,6 +76,7 @@ app.command("train", rich_help_panel=RUN)(train.train)
 app.command("sweep", rich_help_panel=RUN)(sweep.sweep)
 app.command("plan", rich_help_panel=RUN)(plan.plan)
 app.command("import", rich_help_panel=MEASURE)(import_logs.import_logs)
+app.command("probe", rich_help_panel=MEASURE)(probe.probe)
 app.command("eval", rich_help_panel=MEASURE)(evaluation.evaluate)
 app.command("leakage-audit", rich_help_panel=MEASURE)(leakage_audit.leakage_audit)
 app.command("plot", rich_help_panel=SHOW)(plot.plot)

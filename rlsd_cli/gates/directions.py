@@ -90,7 +90,7 @@ def one_batch(
         return [float(task.verify(text, examples[row].answer).correct) for row, text in pairs]
 
     rewards = torch.tensor(judge(range(len(examples)), samples.texts))
-    advantage = group_advantage(rewards, group_size).unsqueeze(1)
+    advantage = group_advantage(rewards, group_size).unsqueeze(1).to(model.device)
     true = continuations and true_credit(model, tokenizer, task, samples, examples, rewards.tolist(), continuations)
     logps = sampled_logps(model, samples)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -105,7 +105,7 @@ def one_batch(
         return torch.cosine_similarity(gradient(credit), plain, dim=0).item()
 
     deciding = cosine(advantage * deciding_tokens(samples, examples, tokenizer))
-    return deciding, cosine(true.advantages) if true else math.nan
+    return deciding, cosine(true.advantages.to(model.device)) if true else math.nan
 
 
 def true_credit(

@@ -49,7 +49,7 @@ def measure_floor(
     ids, mask = samples.completion_ids, samples.completion_mask
 
     def log_probs(prompts: list[str], rows: slice) -> Tensor:
-        batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
+        batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left").to(model.device)
         output = model(
             input_ids=torch.cat([batch["input_ids"], ids[rows]], dim=1),
             attention_mask=torch.cat([batch["attention_mask"], mask[rows]], dim=1),
@@ -58,7 +58,7 @@ def measure_floor(
         return torch.log_softmax(output.logits[:, :-1].double(), dim=-1)
 
     texts = [task.references(example, "solution", references) for example in examples]
-    weights = torch.full((references,), 1 / references, dtype=torch.float64)
+    weights = torch.full((references,), 1 / references, dtype=torch.float64, device=model.device)
     losses: list[Tensor] = []
     floors: list[Tensor] = []
     for start in range(0, questions, ROWS_PER_PASS):

@@ -26,6 +26,8 @@ def behaviour_rows(behaviour: Behaviour) -> list[list[str]]:
     """Return the cells of the table of behaviour: prompt, n, right, equals r, cites."""
     found = []
     for name, text in PROMPTS.items():
+        if name not in behaviour.rows:
+            continue
         row = behaviour.rows[name]
         counts = (row.right, row.followed, row.citing)
         cells = ["–" if count is None or not row.n else f"{count / row.n:.3f}" for count in counts]
@@ -36,22 +38,28 @@ def behaviour_rows(behaviour: Behaviour) -> list[list[str]]:
 def gate_rows(found: list[Gate]) -> list[list[str]]:
     """Return the cells of the table of gates: gate, asked, measured, met."""
     return [
-        [gate.text, gate.asked, f"{gate.value:.3f}", "yes" if gate.met else f"no: can't show {gate.without}"]
+        [
+            gate.text,
+            gate.asked,
+            gate.shown,
+            "yes" if gate.met else "–" if gate.value is None else f"no: can't show {gate.without}",
+        ]
         for gate in found
     ]
 
 
 def behaviour_table(behaviour: Behaviour) -> Table:
     """Return the table of behaviour for a terminal."""
-    return _table(["prompt", "n", "right", "equals r", "cites"], behaviour_rows(behaviour))
+    return plain_table(["prompt", "n", "right", "equals r", "cites"], behaviour_rows(behaviour))
 
 
 def gates_table(found: list[Gate]) -> Table:
     """Return the table of gates for a terminal."""
-    return _table(["gate", "asked", "measured", "met"], gate_rows(found))
+    return plain_table(["gate", "asked", "measured", "met"], gate_rows(found))
 
 
-def _table(columns: list[str], rows: list[list[str]]) -> Table:
+def plain_table(columns: list[str], rows: list[list[str]]) -> Table:
+    """Return a table for a terminal."""
     from rich.table import Table
 
     table = Table()

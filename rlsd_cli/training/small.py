@@ -82,6 +82,7 @@ def reads_small(trainer: Any, model: Any, width: int) -> bool:
     """Return whether a trainer's pass over completions of ``width`` tokens by a model can be made here."""
     return (
         can_fuse(model)
+        and not getattr(trainer, "plain_passes", False)
         and width > 1
         and trainer.accelerator.mixed_precision == "no"
         and not (model.training and model.is_gradient_checkpointing)

@@ -76,6 +76,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
         self.teachers: dict[str, Teacher] = teachers_of(context, self.views.values())
         self.shown: dict[str, list[str | None]] = {}  # by view: the (first) privileged texts of the last step
         self._after_student: Callable[[Tensor, Tensor], None] | None = None
+        self.plain_passes = False  # for whoever looks at the model's own hidden states: no pass is ours (`small`)
         self._hidden: Tensor | None = None  # the student's (B, T, D), where the pass is ours (`small`)
         super().__init__(
             model=context.model,
