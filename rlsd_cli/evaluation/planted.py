@@ -197,7 +197,7 @@ def tables(model: Any, tokenizer: Any, task: Any, planted: list[Planted], least:
     sources: list[Source] = [*asked, *PLACEBOS]
     if not all(each.example.solution for each in planted):
         sources.remove("other_question")
-    found = {}
+    found: dict[str, Any] = {}
     for source in sources:
         blamed, clipped = blame_of(model, tokenizer, task, planted, source)
         steps = max(least, *(max(each.planted + 1, each.blamed) for each in blamed))

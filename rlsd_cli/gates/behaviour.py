@@ -221,10 +221,12 @@ def read_references(
         misled = repeat([each for each in having[kind] if each.id in wrong], samples)
         texts = [wrong[each.id].texts[kind] for each in misled]
         rows[f"wrong_{kind}"] = reader.read(misled, texts, [wrong[each.id].answer for each in misled])
-    if kind := next((kind for kind in reversed(kinds) if having[kind]), None):
+    known = [kind for kind in kinds if having[kind]]
+    if known:
         told("other_question")
-        pairs = [pair for pair in others(having[kind]) for _ in range(samples)]
-        references = [other.reference(kind) for _, other in pairs]
+        most = known[-1]  # of the kinds that there are the one that says most
+        pairs = [pair for pair in others(having[most]) for _ in range(samples)]
+        references = [other.reference(most) for _, other in pairs]
         rows["other_question"] = reader.read([own for own, _ in pairs], references, [o.answer for _, o in pairs])
     return Behaviour(rows, sum(each.own for each in wrong.values()))
 
