@@ -21,6 +21,7 @@ from rlsd_cli.gates.updates import BatchUpdates, compare_updates, sees_a_referen
 from rlsd_cli.runs.directory import RunDir
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.tasks.base import Task
+from rlsd_cli.tasks.load import task_of
 
 
 @dataclass(frozen=True)
@@ -151,13 +152,6 @@ def probe(config: RunConfig, plan: Plan, told: Callable[[str], None] = lambda st
         )
         floor, ways = on_the_testbed(model, processing, task, config, plan, told)
     return Probed(Measured(behaviour, floor, ways), updates, config.teacher.reference, why)
-
-
-def task_of(config: RunConfig) -> Task:
-    """Return the task of a configuration."""
-    from rlsd_cli.tasks.load import load_task
-
-    return load_task(config.task)
 
 
 def on_the_testbed(
