@@ -126,7 +126,7 @@ def speaks(places: Places, pack: Pack, english: Pack) -> bool:
         return not places.text.isascii() and any(marker in places.text for marker in pack.markers)
     own = len(places.words & pack.marker_set)
     theirs = len(places.words & english.marker_set)
-    return own >= MARKERS or own > theirs or not (own or theirs)
+    return own >= MARKERS or own > theirs or (own == theirs == 0)
 
 
 def _stems(ruleset: RuleSet) -> Stems:
