@@ -41,6 +41,9 @@ def probe(
         int, typer.Option(min=1, help="Completions of each question, and batches.", rich_help_panel=MUCH)
     ] = 1,
     prompts: Annotated[int, typer.Option(min=1, help="Questions of a batch, at most.", rich_help_panel=MUCH)] = 4,
+    claims: Annotated[
+        str, typer.Option(help="Whose claims: a paper's arXiv number, or all.", rich_help_panel=WHAT)
+    ] = "2604.03128",
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.", rich_help_panel=MUCH)] = 0,
     output: Annotated[Path | None, typer.Option(help="Write all numbers to this JSON.", rich_help_panel=OUTPUT)] = None,
     as_json: Annotated[
@@ -68,6 +71,9 @@ def probe(
     else:
         layer, source = configure.preset_layer(preset, method or "rlsd"), f"preset '{preset}'"
     resolved = configure.build([layer, flags, *sets], source if not sets else f"{source} with --set")
+    from rlsd_cli.report.claims import check_paper, known_papers
+
+    papers = known_papers() if claims == "all" else [check_paper(claims)]
 
     from rlsd_cli.models.libraries import quiet_libraries
 
@@ -84,8 +90,9 @@ def probe(
     with Stages(Console(stderr=True, quiet=quiet)) as told:
         probed = measure(resolved, plan, told)
     arm = load_arm(resolved.method)
-    found = all_gates(probed, arm)
-    told_claims = sentences(found, claims_for(arm))
+    asked = claims_for(arm, papers)
+    found = all_gates(probed, arm, asked)
+    told_claims = sentences(found, asked)
     result = as_document(resolved.model.path, resolved.method, probed, found, told_claims)
     if output:
         write_json(output, result)
@@ -132,14 +139,14 @@ def show(console: Console, title: str, probed: Probed, found: list[Gate], claims
     console.print(title, style="bold", markup=False, highlight=False)
     console.print(references_table(probed))
     if len(probed.measured.behaviour.rows) == 1:
-        console.print("Open book not measured: no question has a reference.", highlight=False)
+        console.print("Open book not measured: no question has a reference.", highlight=False, soft_wrap=True)
     if probed.updates and "updates" not in probed.why:
         console.print(updates_table(probed))
     if any(shares for each in probed.updates for shares in each.shares.values()):
         console.print(kinds_table(probed))
     for what, reason in probed.why.items():
         name = {"updates": "The arm's update beside GRPO's", "placebo": "Placebo references"}[what]
-        console.print(f"{name} not measured: {reason}.", markup=False, highlight=False)
+        console.print(f"{name} not measured: {reason}.", markup=False, highlight=False, soft_wrap=True)
     console.print(gates_table(found))
     for each in claims:
         console.print(each.text, markup=False, highlight=False, soft_wrap=True)

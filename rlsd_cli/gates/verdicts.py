@@ -10,6 +10,7 @@ from rlsd_cli.gates.base import NO_WRONG, Gate, gates
 from rlsd_cli.gates.probe import Probed
 from rlsd_cli.report.claims.base import Claim
 from rlsd_cli.report.claims.papers import claims_of_arm, paper_claims
+from rlsd_cli.report.claims.registry import PAPER
 
 # Bounds of our own (docs/probe.md says what each rests on).
 SOME_RIGHT = 0.02  # with fewer right answers a reward of 0 and 1 teaches nothing
@@ -52,22 +53,32 @@ class Sentence:
         return f"{self.statement}: {start} {self.because}."
 
 
-def claims_for(arm: Arm) -> list[Claim]:
-    """Return the claims of the refereed paper, and those that the arm brings."""
-    return [*paper_claims().claims, *claims_of_arm(arm.name, arm.title, arm.claims)]
+def claims_for(arm: Arm, papers: Sequence[str] = (PAPER,)) -> list[Claim]:
+    """Return the claims of papers, each key once, and those that the arm brings.
+
+    Raises:
+        UserError: There are no claims of such a paper.
+    """
+    of_papers = {claim.key: claim for paper in papers for claim in paper_claims(paper).claims}
+    return [*of_papers.values(), *claims_of_arm(arm.name, arm.title, arm.claims)]
 
 
-def all_gates(probed: Probed, arm: Arm) -> list[Gate]:
-    """Return the gates of every base, and those of the task's difficulty, of the habit, and of the arm's update."""
-    rows, claims = probed.measured.behaviour.rows, claims_for(arm)
+def all_gates(probed: Probed, arm: Arm, claims: Sequence[Claim]) -> list[Gate]:
+    """Return the gates of every base, and those of the task's difficulty, of the habit, and of the arm's update.
+
+    Args:
+        probed: What was measured.
+        arm: Whose update it was.
+        claims: That the gates may decide on.
+    """
+    rows = probed.measured.behaviour.rows
     closed = rows["closed"].right / rows["closed"].n
     opened = rows.get(probed.kind) or rows.get("answer")
     cites = opened.citing / opened.n if opened and opened.n else None
-    of_arm = {claim for claim in claims if any(each.partition(":")[0] == arm.name for each in claim.arms)}
+    of_arm = [claim for claim in claims if any(each.partition(":")[0] == arm.name for each in claim.arms)]
 
-    def keys(measures: set[str], among: set[Claim] | None = None) -> tuple[str, ...]:
-        asked = claims if among is None else [claim for claim in claims if claim in among]
-        return tuple(claim.key for claim in asked if claim.measure.__name__ in measures)
+    def keys(measures: set[str], among: Sequence[Claim] = claims) -> tuple[str, ...]:
+        return tuple(claim.key for claim in among if claim.measure.__name__ in measures)
 
     alone = probed.why.get("updates", "")
     found = [

@@ -19,6 +19,7 @@ from rlsd_cli.gates.kinds import KINDS, kinds_of
 from rlsd_cli.gates.probe import Probed
 from rlsd_cli.gates.updates import BatchUpdates, compare_updates
 from rlsd_cli.gates.verdicts import all_gates, claims_for, sentences
+from rlsd_cli.report.claims import known_papers
 from rlsd_cli.report.gates import GatesFile
 from rlsd_cli.tasks.arithmetic import ArithmeticTask
 from rlsd_cli.testbed.network import build_tokenizer
@@ -195,7 +196,8 @@ def probed(monkeypatch, model, *, increment=0.2, cosine=0.9, why=None):
 
 def told(found, arm="rlsd"):
     arm = load_arm(arm)
-    return {each.claim: each for each in sentences(all_gates(found, arm), claims_for(arm))}
+    claims = claims_for(arm)
+    return {each.claim: each for each in sentences(all_gates(found, arm, claims), claims)}
 
 
 def test_the_sentences_name_the_gate_and_its_number(monkeypatch):
@@ -214,6 +216,17 @@ def test_an_update_that_is_grpos_forbids_the_claims_about_the_arm_alone(monkeypa
     assert "0.999" in alike["rlsd_keeps_entropy"].because
     assert alike["opsd_falls"].testable
     assert told(probed(monkeypatch, copier))["rlsd_keeps_entropy"].testable
+
+
+def test_other_papers_claims_pass_the_same_gates(monkeypatch):
+    arm = load_arm("rlsd")
+    claims = claims_for(arm, known_papers())
+    assert {claim.key for claim in claims_for(arm)} < {claim.key for claim in claims}
+    found = probed(monkeypatch, mute)
+    silent = {each.claim: each for each in sentences(all_gates(found, arm, claims), claims)}
+    for claim in claims:
+        if claim.measure.__name__ == "ends_above":
+            assert silent[claim.key].testable is False, claim.key
 
 
 def test_evidence_that_placebos_give_too_is_not_the_references(monkeypatch):
@@ -280,6 +293,7 @@ def test_an_arm_without_an_update_to_compare_says_why(tiny_model, tmp_path, meth
         (["--method", "opd", "--set", "teacher.model=null"], "needs a teacher"),
         (["--method", "rlds"], "no method"),
         (["--preset", "nano"], "no preset"),
+        (["--claims", "1234.56789"], "no claims of a paper '1234.56789'"),
         (["--set", "model.path=/nowhere"], "nowhere"),
     ],
 )
