@@ -51,9 +51,9 @@ def test_an_evaluation_with_other_variables_is_another_one_and_is_kept_apart(run
     (plain,) = evaluate_run(run.path, options, [])
     (thinking,) = evaluate_run(run.path, options, [], variables={"enable_thinking": True})
     assert plain["template"] != thinking["template"]
-    folders = sorted(path.parent.name for path in run.eval_dir.rglob("held_out.json"))
-    assert folders[0].startswith("chat-")
-    assert folders[1] == "eval"
+    first, second = sorted(path.parent.name for path in run.eval_dir.rglob("held_out.json"))
+    assert first == "eval"
+    assert second.startswith("samples-1,chat-")
 
 
 def test_an_unknown_variable_is_refused_before_anything_is_sampled(run):
