@@ -43,11 +43,13 @@ def parts_of(
 class Mixtures:
     """The teachers' passes of a run, mixed where a view shows several texts."""
 
-    def __init__(
-        self, passes: TeacherPasses, views: Mapping[str, View], references: list[WeightedReference] | None
-    ) -> None:
-        self.passes = passes
-        self.parts = parts_of(views, references)
+    def __init__(self, passes: TeacherPasses, references: list[WeightedReference] | None) -> None:
+        self.passes, self.references = passes, references
+
+    @property
+    def parts(self) -> dict[str, dict[str, tuple[Source, float]]]:
+        """By view of the trainer, its parts (`parts_of`)."""
+        return parts_of(self.passes.trainer.views, self.references)
 
     def shown(self, view: str, rollouts: Rollouts) -> dict[str, list[str | None]]:
         """Return by part the text of each rollout, None where it has none."""

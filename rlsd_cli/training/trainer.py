@@ -86,7 +86,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             processing_class=context.tokenizer,
         )
         self.passes = TeacherPasses(self)
-        self.mixtures = Mixtures(self.passes, self.views, context.config.teacher.references)
+        self.mixtures = Mixtures(self.passes, context.config.teacher.references)
         self.means = TokenMeans(self.accelerator)
         for teacher in self.teachers.values():
             module = teacher.model(self.model)
