@@ -385,6 +385,64 @@ def test_arms_differ_in_colour_line_and_marker_each_by_itself():
         assert len(set(values)) == len(values), part
 
 
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
+DEUTERANOPIA = np.array(
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+)
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab_as_seen(colour, matrix):
+    """Return CIELAB (D65) of a colour seen through a matrix on linear RGB."""
+    srgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(matrix @ linear, 0, 1) / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def rhythm(line):
+    """Return how many strokes a line has to its period, the period's length, and the share of it that is drawn."""
+    dashes = line[1] if isinstance(line, tuple) else (1.0,)
+    return len(dashes[::2]), sum(dashes), sum(dashes[::2]) / sum(dashes)
+
+
+@pytest.mark.parametrize(
+    "matrix", [DEUTERANOPIA, np.tile([0.2126, 0.7152, 0.0722], (3, 1))], ids=["deuteranopia", "grey"]
+)
+def test_arms_whose_colours_look_alike_to_some_eyes_or_in_grey_differ_in_line_marker_and_hatch(matrix):
+    seen = {name: lab_as_seen(look.colour, matrix) for name, look in ARMS.items()}
+    near = [
+        (ARMS[one], ARMS[other])
+        for one, other in itertools.combinations([name for name in ARMS if name != "base"], 2)
+        if np.linalg.norm(seen[one] - seen[other]) < 22  # a just noticeable difference is about 2.3
+    ]
+    assert near  # no fourteen colours stay apart in grey, so the test has something to say
+    for one, other in near:
+        assert one.marker != other.marker
+        assert one.hatch != other.hatch
+        (strokes, period, drawn), (others, length, share) = rhythm(one.line), rhythm(other.line)
+        unlike = strokes != others or abs(period / length - 1) > 0.15 or abs(drawn - share) > 0.08
+        assert unlike, (one.name, other.name)
+
+
+def test_the_colours_of_grpo_rlsd_and_opsd_stay_apart_to_some_eyes_and_in_grey():
+    for matrix in (np.eye(3), DEUTERANOPIA):
+        seen = [lab_as_seen(ARMS[name].colour, matrix) for name in ("grpo", "rlsd", "opsd")]
+        assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 35
+
+
+def test_a_variant_of_fig_3_looks_alike_in_its_panels(comparison):
+    def looks(name):
+        axes = FIGURES[name](comparison).figure.axes[0]
+        lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+        return {line.get_label(): (line.get_color(), line.get_linestyle(), line.get_marker()) for line in lines}
+
+    leakage, accuracy = looks("fig3a"), looks("fig3b")
+    assert set(accuracy) < set(leakage)
+    assert accuracy == {name: leakage[name] for name in accuracy}
+
+
 def test_a_variants_style_does_not_depend_on_which_other_arms_are_shown(comparison):
     alone = styles([comparison.variants["rlsd"]])["rlsd"]
     assert styles(comparison.variants.values())["rlsd"] == alone

@@ -10,11 +10,12 @@ from rlsd_cli.report.evaluations import suites_of
 from rlsd_cli.report.figures.base import Picture
 from rlsd_cli.report.literature import Contrast, counts, literature_file, read_literature
 from rlsd_cli.report.missing import Missing
-from rlsd_cli.report.style import PAGE, inches, points
+from rlsd_cli.report.style import ARMS, PAGE, inches, points
 from rlsd_cli.statistics import Interval
 
 PAPER = "rlsd"  # the key of the paper's own source
-LETTERS = 44  # of a row's label
+LETTERS = 72  # of a row's label
+PUBLISHED = "#444444"  # no arm's colour
 
 
 def forest(comparison: Comparison | None = None, path: Path | None = None) -> Picture:
@@ -29,12 +30,16 @@ def forest(comparison: Comparison | None = None, path: Path | None = None) -> Pi
     import matplotlib.pyplot as plt
 
     found = read_literature(path or literature_file())
-    most = max(len(found.of_arm(arm)) for arm in found.arms)
+    counted = [len(found.of_arm(arm)) + (comparison is not None) for arm in found.arms]
     figure, panels = plt.subplots(
-        1, len(found.arms), figsize=inches(PAGE * 1.5, 0.6 + 0.135 * (most + 3)), squeeze=False, sharey=False
+        len(found.arms),
+        1,
+        figsize=inches(PAGE, 0.55 * len(found.arms) + 0.135 * sum(counted)),
+        squeeze=False,
+        height_ratios=[count + 0.2 for count in counted],  # rows of equal height in every panel
     )
     missing = []
-    for axes, arm in zip(panels[0], found.arms, strict=True):
+    for axes, arm, count in zip(panels[:, 0], found.arms, counted, strict=True):
         rows = found.of_arm(arm)
         labels = []
         previous = None
@@ -46,8 +51,8 @@ def forest(comparison: Comparison | None = None, path: Path | None = None) -> Pi
                 place,
                 marker="D" if own else "o",
                 markersize=points(3.4),
-                markerfacecolor="#FFFFFF" if second_hand else "#0072B2" if own else "#000000",
-                markeredgecolor="#0072B2" if own else "#000000",
+                markerfacecolor="#FFFFFF" if second_hand else PUBLISHED,
+                markeredgecolor=PUBLISHED,
                 linestyle="none",
             )
             labels.append(_label(each))
@@ -77,20 +82,22 @@ def forest(comparison: Comparison | None = None, path: Path | None = None) -> Pi
             axes.axhline(place - 0.5, color="#BBBBBB", linewidth=0.6)
             mean, low, high = (100 * value for value in (ours.mean, ours.low, ours.high))
             ends = [[mean - low], [high - mean]] if ours.known else None
-            axes.errorbar([mean], [place], xerr=ends, fmt="s", color="#D55E00", markersize=points(3.4), capsize=2)
+            axes.errorbar(
+                [mean], [place], xerr=ends, fmt="s", color=ARMS[arm].colour, markersize=points(3.4), capsize=2
+            )
             labels.append("this suite's runs, testbed")
         axes.axvline(0, color="#666666", linewidth=0.8)
         axes.set_yticks(range(len(labels)), labels, fontsize=points(5.2))
-        axes.set_ylim(most + 0.6, -0.6)  # rows of equal height in every panel
+        axes.set_ylim(count - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("points over GRPO")
-        axes.set_title(f"{arm.upper()} − GRPO")
+        axes.set_title(f"{ARMS[arm].name} − GRPO")
     told = "; ".join(f"{arm.upper()}: {counts(_others(found.of_arm(arm)))}" for arm in found.arms)
     caption = (
         "Published accuracy minus GRPO's in the same table, in percentage points; never pooled: models, data and "
-        "metrics differ, and no source gives an error of training. Blue diamond: the RLSD paper's own; black: others, "
-        "each of whom proposes a rival arm; hollow: read in another reader's notes, not at the source; orange square: "
-        f"ours, with its 95 % interval. Above GRPO by others' runs: {told}."
+        "metrics differ, and no source gives an error of training. Diamond: the RLSD paper's own; circles: others', "
+        "each of whom proposes a rival arm; hollow: read in another reader's notes, not at the source; square in the "
+        f"arm's colour: ours, with its 95 % interval. Above GRPO by others' runs: {told}."
     )
     return Picture(figure, caption, missing)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rlsd_cli.report.claims.papers import paper_claims
 from rlsd_cli.report.comparison import Variant
 from rlsd_cli.report.curves import SMOOTHED_FROM, WINDOW, running_mean, seed_matrix
-from rlsd_cli.report.figures.base import BAND_FROM, ENTROPY, Panel
+from rlsd_cli.report.figures.base import BAND_FROM, ENTROPY, LEAKAGE, LENGTH, Panel
 from rlsd_cli.report.measures import fifths, matched
 from rlsd_cli.report.missing import Missing
 from rlsd_cli.report.style import ArmStyle
@@ -80,8 +80,12 @@ def upon_baseline(panel: Panel, variants: Sequence[Variant], always: Sequence[st
 
 
 def margin_of(panel: Panel, pair: Paired) -> float | None:
-    """Return the smallest difference that counts: of accuracy as the paper reports it, of entropy by GRPO's loss."""
+    """Return the smallest difference that counts: that of the claim about such a number, in the number's own unit."""
     claims = {claim.key: claim for claim in paper_claims().claims}
+    if panel.key == LEAKAGE.key:
+        return claims["rlsd_does_not_leak"].margin.value
+    if panel.key == LENGTH.key:  # a share of GRPO's
+        return claims["rlsd_keeps_length"].margin.value * float(fifths(pair.baseline, panel.key)[1][:, -1].mean())
     if panel.key == ENTROPY.key:
         _, values = fifths(pair.baseline, panel.key)
         return claims["rlsd_keeps_entropy"].margin.value * float(values[:, 0].mean() - values[:, 1:].mean())

@@ -83,12 +83,13 @@ def _supports(panel: Panel, comparison: Comparison, caption: str, frozen: bool =
         raise Missing(
             "there is no run of opsd" if not found else f"of the supports of opsd only {', '.join(found)} was run"
         )
-    if frozen:
-        with contextlib.suppress(Missing):
-            found["frozen teacher"] = chosen(comparison, "opsd:source=frozen")
-    looks = styles(found.values())
-    for name, variant in found.items():
+    related = dict(found)
+    with contextlib.suppress(Missing):
+        related["frozen teacher"] = chosen(comparison, "opsd:source=frozen")
+    looks = styles(related.values())  # of all of Fig. 3, so that a variant looks alike in each of its panels
+    for name, variant in related.items():
         looks[variant.label] = replace(looks[variant.label], name=SUPPORT_NAMES.get(name, name))
+    found = related if frozen else found
     picture = single(panel, found.values(), caption, looks)
     picture.left_out += [f"there is no run of opsd with {name}" for name in SUPPORT_NAMES if name not in found]
     return picture
