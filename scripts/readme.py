@@ -49,10 +49,12 @@ def rows_of(file: str) -> dict[str, dict[str, Cell]]:
         raise UserError(f"{file} is not there: run what writes it.")
     found: dict[str, dict[str, Cell]] = {}
     for row in pd.read_csv(path, dtype={"text": str}).to_dict("records"):
-        numbers = [None if math.isnan(float(row[key])) else float(row[key]) for key in ("value", "low", "high")]
+        value, low, high = (
+            None if math.isnan(float(row[key])) else float(row[key]) for key in ("value", "low", "high")
+        )
         text = row["text"] if isinstance(row["text"], str) else ""
         name = COUNTED.sub("", str(row["row"])).strip()
-        found.setdefault(name, {})[str(row["column"])] = Cell(text, *numbers)
+        found.setdefault(name, {})[str(row["column"])] = Cell(text, value, low, high)
     return found
 
 
