@@ -142,8 +142,10 @@ def pretrain(
             loss = weighted_loss(model, part) / weight
             loss.backward()
             total += loss.item()
-        for each in (*optimizers, *schedules):
-            each.step()
+        for optimizer in optimizers:
+            optimizer.step()
+        for schedule in schedules:
+            schedule.step()
         model.zero_grad()
         on_step(step, total)
     output_dir.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import gather_object
@@ -231,7 +231,7 @@ class ArmTrainer(FastRolloutsMixin, GRPOTrainer):
             )
         after, self._after_student = self._after_student, None  # the student's pass is the loss's first
         if after is not None:
-            after(result[0], result[1])
+            after(cast(Tensor, result[0]), cast(Tensor, result[1]))
         return result
 
     def _thoughts(self, batch: dict[str, Any]) -> Tensor:

@@ -56,8 +56,8 @@ def test_an_arm_trains_on_pictures_resumes_to_the_same_is_evaluated_and_audited(
     audited = CliRunner().invoke(app, ["leakage-audit", str(whole.path)])
     assert audited.exit_code == 0, audited.exception
     report = json.loads((whole.leakage_dir / "report.json").read_text())
-    # SFT samples nothing in training; its probe's completions are read.
-    assert report["n"] == (2 * 2 if method == "sft" else 2 * 2 * 4)
+    # SFT samples nothing in training; the completions of its probes, before and after, are read.
+    assert report["n"] == (2 * 2 * 2 if method == "sft" else 2 * 2 * 4)
 
 
 def test_the_vision_tower_learns_too(vl_config, vl_model, tmp_path):
