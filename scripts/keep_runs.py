@@ -9,6 +9,7 @@ samples of each arm's first seed that REPORT.html shows, with their credit. `rls
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,7 @@ def keep(run: Path, target: Path) -> None:
         if (run / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(run / name, target / name)
+    without_machine(target / "provenance.json", run)
     metrics = run / "metrics.jsonl"
     if metrics.is_file():
         # Without the time in the header, equal metrics are equal files.
@@ -41,6 +43,19 @@ def keep(run: Path, target: Path) -> None:
         frame, rows = pd.read_parquet(path), target / path.relative_to(run)
         rows.parent.mkdir(parents=True, exist_ok=True)
         frame[[name for name in VERDICTS if name in frame]].to_parquet(rows, index=False)
+
+
+def without_machine(provenance: Path, run: Path) -> None:
+    """Name the run's directory in its command as it was given here: a sweep's is absolute, and tells of a machine."""
+    if not provenance.is_file():
+        return
+    record = json.loads(provenance.read_text(encoding="utf-8"))
+    for attempt in record.get("attempts", []):
+        words = attempt.get("command", [])
+        for place, word in enumerate(words[:-1]):
+            if word == "--output-dir":
+                words[place + 1] = str(run)
+    provenance.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def keep_samples(run: Run, target: Path) -> None:

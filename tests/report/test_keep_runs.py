@@ -1,6 +1,7 @@
 """What is kept of a run is enough to judge it and to show its samples again, and holds no weights and few texts."""
 
 import gzip
+import json
 
 import pandas as pd
 import pytest
@@ -68,3 +69,13 @@ def test_metrics_cut_off_in_the_middle_are_said(runs, tmp_path):
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(UserError, match="is no whole gzip file"):
         RunDir.open(file.parent).metrics()
+
+
+def test_a_kept_command_names_no_directory_of_the_machine(runs, tmp_path):
+    provenance = runs / "grpo/seed-0/provenance.json"
+    record = json.loads(provenance.read_text())
+    record["attempts"][0]["command"] = ["rlsd", "train", "--output-dir", "/somebody/runs/grpo/seed-0", "--resume"]
+    provenance.write_text(json.dumps(record))
+    main([runs, tmp_path / "kept"])
+    kept = json.loads(next((tmp_path / "kept").glob("grpo/*/provenance.json")).read_text())
+    assert kept["attempts"][0]["command"][3] == str(runs / "grpo/seed-0")
