@@ -129,7 +129,8 @@ class TeacherConfig(Section):
     @classmethod
     def follow_references(cls, data: Any) -> Any:
         """The first of several references is the one that single-text readers (probes, audits) show."""
-        first = (data.get("references") or [None])[0] if isinstance(data, dict) else None
+        given = data.get("references") if isinstance(data, dict) else None
+        first = given[0] if isinstance(given, list) and given else None  # what else it is, the field's own check says
         kind = first.get("kind") if isinstance(first, dict) else getattr(first, "kind", None)
         return {**data, "reference": kind} if kind is not None else data
 

@@ -87,7 +87,9 @@ def test_what_several_figures_lack_is_said_once(everything):
     told = everything[1].stderr.splitlines()
     lines = [line for line in told if line.endswith("opsd-frozen, opsd-student-top1, opsd-teacher-top1")]
     assert len(lines) == 1
-    assert lines[0].startswith("overview, reward, accuracy, leakage, entropy, length, clip_ratio, kl: not shown")
+    assert lines[0].startswith(
+        "overview, reward, accuracy, leakage, entropy, length, clip_ratio, kl, efficiency: not shown"
+    )
 
 
 def test_only_what_is_asked_for_is_written_in_the_formats_asked_for(paper_set, tmp_path):

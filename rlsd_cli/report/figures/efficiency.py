@@ -56,7 +56,6 @@ def efficiency(comparison: Comparison) -> Picture:
     if not drawn:
         plt.close(figure)
         raise Missing("; ".join(dict.fromkeys(left_out)))
-    grid[1].set_ylabel("")
     legend(figure, list(grid))
     caption = [
         "Training reward against what it costs: tokens generated for training (not prompts, probes and teachers' "
